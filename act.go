@@ -1,0 +1,143 @@
+package ams
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// do performs one action and notes in s what is seen thereafter.
+func (e *engine) do(ctx context.Context, in *Instance, s *sight, st step) error {
+	m, ref := e.m, e.ref(in)
+	switch st.act {
+	case actLook:
+		return e.look(ctx, in, s)
+	case actCreate:
+		err := e.call(ctx, "create", in, m.cfg.CallTimeout, func(ctx context.Context) error {
+			return m.backend.Create(ctx, InstanceSpec{
+				Ref: ref, Attempt: in.Attempt, Fingerprint: in.Fingerprint,
+				CPUs: in.Resources.CPUs, Memory: in.Resources.Memory, Disk: in.Resources.DiskSize, VM: in.VM,
+			})
+		})
+		if err == nil {
+			s.power, s.made = PowerStopped, true
+		}
+		return err
+	case actBegin:
+		err := e.commit(ctx, in, func(c *change, in *Instance) error {
+			in.HasRun = true
+			return c.move(in, InstanceStarted)
+		})
+		s.begun = err == nil
+		return err
+	case actStart:
+		err := e.call(ctx, "start", in, m.cfg.CallTimeout, func(ctx context.Context) error { return m.backend.Start(ctx, ref) })
+		if err == nil {
+			s.power, s.booting = PowerRunning, true
+		}
+		return err
+	case actBoot:
+		s.booting = false // whatever comes of it, it has begun
+		if err := e.guest(ctx, in, PhaseStart, time.Until(in.Deadline)); err != nil {
+			return err
+		}
+		return e.commit(ctx, in, func(c *change, in *Instance) error { return c.settle(m, in, InstanceRunning) })
+	case actBootstrap:
+		s.booting = false
+		if err := e.guest(ctx, in, PhaseBootstrap, time.Until(in.Deadline)); err != nil {
+			return err
+		}
+		return e.commit(ctx, in, func(_ *change, in *Instance) error {
+			in.Bootstrapped = true
+			return nil
+		})
+	case actQuiesce:
+		s.quiet = true
+		err := e.guest(ctx, in, PhaseStop, m.cfg.StopTimeout)
+		if err != nil && ctx.Err() == nil && (in.Want == WantDeleted || errors.Is(err, ErrTimeout)) {
+			m.log.Warn("the stop phase of an instance failed; it is stopped without it", "instance", in.ID, "error", err)
+			return nil
+		}
+		return err
+	case actStop:
+		grace := m.cfg.StopTimeout
+		err := e.call(ctx, "stop", in, grace+m.cfg.CallTimeout, func(ctx context.Context) error {
+			return m.backend.Stop(ctx, ref, st.force, grace)
+		})
+		if err == nil {
+			s.power, s.booting = PowerStopped, false
+		}
+		return err
+	case actPublish:
+		return e.publish(ctx, in)
+	case actCollect:
+		s.collected = true
+		return e.collect(ctx, in)
+	case actDelete:
+		err := e.call(ctx, "delete", in, m.cfg.CallTimeout, func(ctx context.Context) error { return m.backend.Delete(ctx, ref) })
+		switch {
+		case err == nil:
+			s.power, s.made, s.begun = PowerAbsent, false, false
+		case errors.Is(err, ErrState):
+			s.power = PowerRunning // it came to life meanwhile
+			err = nil
+		}
+		return err
+	case actSettle:
+		return e.commit(ctx, in, func(c *change, in *Instance) error { return c.settle(m, in, st.status) })
+	case actForget:
+		return m.update(context.WithoutCancel(ctx), func(c *change) error {
+			row, err := c.Instances().Get(in.ID)
+			if err != nil {
+				return ignoreNotFound(err)
+			}
+			return c.forget(&row)
+		})
+	case actFail:
+		return e.commit(ctx, in, func(c *change, in *Instance) error { return c.failInstance(in, st.code, st.text) })
+	}
+	return Errorf(ErrInternal, "no such action: %d", st.act)
+}
+
+// look asks the backend what there is. That its node does not answer is news
+// about an instance at rest, and a reason to try again with any other.
+func (e *engine) look(ctx context.Context, in *Instance, s *sight) error {
+	var seen Seen
+	err := e.call(ctx, "get", in, e.m.cfg.CallTimeout, func(ctx context.Context) (err error) {
+		seen, err = e.m.backend.Get(ctx, e.ref(in))
+		return err
+	})
+	switch {
+	case errors.Is(err, ErrNotFound):
+		s.power = PowerAbsent
+	case err != nil:
+		return err
+	case seen.Power == PowerUnknown && !in.Resting:
+		return Errorf(ErrUnavailable, "node %q does not answer", in.Node)
+	default:
+		s.power = seen.Power
+	}
+	return nil
+}
+
+func (e *engine) ref(in *Instance) Ref { return Ref{Cluster: e.mark, ID: in.ID, Node: in.Node} }
+
+// call bounds a call of the backend or guest in time and tells the observer. A
+// call that ran into its bound is ErrUnavailable.
+func (e *engine) call(ctx context.Context, verb string, in *Instance, limit time.Duration, fn func(context.Context) error) error {
+	bound, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	began := time.Now()
+	err := fn(bound)
+	if err != nil && ctx.Err() == nil && bound.Err() != nil && !errors.Is(err, ErrTimeout) {
+		err = Errorf(ErrUnavailable, "%s got no answer within %s", verb, limit)
+	}
+	if e.m.observer.Called != nil {
+		e.m.observer.Called(CallInfo{Verb: verb, Instance: in.ID, Node: in.Node, Took: time.Since(began), Err: err})
+	}
+	return err
+}
+
+var actionNames = [...]string{"nothing", "wait", "look", "create", "begin", "start", "boot", "bootstrap", "quiesce", "stop", "publish", "collect", "delete", "settle", "forget", "fail"}
+
+func (a action) String() string { return actionNames[a] }

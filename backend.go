@@ -1,0 +1,186 @@
+package ams
+
+import (
+	"context"
+	"io"
+	"time"
+)
+
+// Backend runs instances. Two come with this module: backend/lxd and
+// backend/fake. It must be safe for concurrent use.
+//
+// All verbs are idempotent on the id the Manager chose: after a crash, or an
+// answer that was lost, the Manager asks again, and asking twice has the effect
+// of asking once. All verbs end when ctx does. A Backend marks what it makes
+// with Ref.Cluster and Ref.ID and never touches anything else.
+//
+// Errors are classified: ErrUnavailable where trying again may help (the Manager
+// does, until the instance's deadline), ErrNotFound, ErrExists, ErrState,
+// ErrNoSpace, ErrUnsupported, ErrInvalid where it will not.
+type Backend interface {
+	// Nodes returns all machines, also those that are offline.
+	Nodes(ctx context.Context) ([]NodeInfo, error)
+	// Create makes a stopped instance on spec.Node. If one with this id and this
+	// spec.Attempt exists, the result is nil; with another attempt it is
+	// ErrExists, and so it is if the name is taken by something that is not
+	// ours. A failed Create leaves nothing behind that List does not show.
+	Create(ctx context.Context, spec InstanceSpec) error
+	// Start starts a stopped instance; nil if it runs. ErrNotFound.
+	Start(ctx context.Context, ref Ref) error
+	// Stop stops a running instance; nil if it is stopped. Without force the
+	// instance is asked to shut down, and forced after grace. ErrNotFound.
+	Stop(ctx context.Context, ref Ref, force bool, grace time.Duration) error
+	// Delete removes a stopped or broken instance with its data; nil if there is
+	// none. ErrState if it runs.
+	Delete(ctx context.Context, ref Ref) error
+	// Get returns what is seen of one instance. ErrNotFound means that it does
+	// certainly not exist; where that cannot be told now it is ErrUnavailable.
+	Get(ctx context.Context, ref Ref) (Seen, error)
+	// List returns everything that carries the cluster's mark, and nothing else.
+	// Instances on nodes that do not answer have power PowerUnknown.
+	List(ctx context.Context, cluster string) ([]Seen, error)
+}
+
+// Ref names one instance to a backend.
+type Ref struct {
+	Cluster string // the mark of the Manager's store
+	ID      string
+	Node    string // where the Manager placed it
+}
+
+// InstanceSpec is what a backend needs to make an instance.
+type InstanceSpec struct {
+	Ref
+	Attempt     string // tells tries of one instance apart; a mark
+	Fingerprint string // the image, as ImageKeeper or Publisher named it
+	VM          bool
+	CPUs        int
+	Memory      Size
+	Disk        Size
+}
+
+// Power is what a backend sees of an instance.
+type Power string
+
+// The powers.
+const (
+	PowerAbsent  Power = "absent"  // certainly not there
+	PowerStopped Power = "stopped" //
+	PowerRunning Power = "running" //
+	PowerBroken  Power = "broken"  // half made; can only be deleted
+	PowerUnknown Power = "unknown" // its node does not answer
+)
+
+// Seen is what a backend reports of an instance.
+type Seen struct {
+	ID      string
+	Attempt string // the mark it was created with
+	Node    string
+	Power   Power
+	Address string // IPv4; empty when stopped or not yet known
+}
+
+// NodeInfo is what a backend reports of a node.
+type NodeInfo struct {
+	Name         string
+	Online       bool
+	Architecture string // "x86_64", "aarch64"
+	Address      string
+	VMs          bool // can run virtual machines
+	Capacity     Capacity
+}
+
+// The optional abilities of a backend. BackendAs finds them, also behind
+// wrappers.
+
+// Watcher is a Backend that tells of changes. Without it the Manager compares
+// periodically only.
+type Watcher interface {
+	// Watch calls changed with the id of each instance of the cluster whose state
+	// may have changed, until ctx ends or the connection is lost; changed does
+	// not block. Losing an event is allowed: the Manager compares as well.
+	Watch(ctx context.Context, cluster string, changed func(id string)) error
+}
+
+// Execer is a Backend that runs commands inside instances. Without it Exec is
+// ErrUnsupported and there must be a Guest that needs none.
+type Execer interface {
+	// Exec runs a command in a running instance and returns its exit code once
+	// it has ended and every byte of its output was written. ErrState if the
+	// instance is not running. When ctx ends, the command is killed.
+	Exec(ctx context.Context, ref Ref, req ExecRequest) (exit int, err error)
+}
+
+// ExecRequest is a command to run inside an instance.
+type ExecRequest struct {
+	Command []string          // program and arguments; no shell is involved
+	Env     map[string]string //
+	Stdin   io.Reader         // nil is an empty input
+	Stdout  io.Writer         // nil discards
+	Stderr  io.Writer         // nil discards; not used when Interactive
+
+	Interactive   bool // with a terminal
+	Width, Height int  // of the terminal
+}
+
+// LogReader is a Backend that can read an instance's logs, running or stopped.
+// Without it failed instances keep no logs.
+type LogReader interface {
+	// Logs lists the log files; Digest is empty in them.
+	Logs(ctx context.Context, ref Ref) ([]LogFile, error)
+	// OpenLog returns one of them, or ErrNotFound. The caller closes it.
+	OpenLog(ctx context.Context, ref Ref, name string) (io.ReadCloser, error)
+}
+
+// ImageKeeper is a Backend that takes images as files. Without it Images.Add is
+// ErrUnsupported.
+type ImageKeeper interface {
+	// ImportImage stores the image read from r under the alias. If the alias
+	// exists and is ours, that image is the result and r is not read; an alias
+	// that is not ours is ErrExists. ErrInvalid if r is not an image.
+	ImportImage(ctx context.Context, cluster, alias string, r io.Reader) (BackendImage, error)
+	// DeleteImage removes the alias, and the image if it is ours and no other
+	// alias is left on it; nil if there is none.
+	DeleteImage(ctx context.Context, cluster, alias string) error
+	// ListImages returns all images with the cluster's mark, one entry per alias,
+	// and one with an empty Alias for an image that has none.
+	ListImages(ctx context.Context, cluster string) ([]BackendImage, error)
+	// DeleteFingerprint removes an image with the cluster's mark that has no
+	// alias; nil if there is none.
+	DeleteFingerprint(ctx context.Context, cluster, fingerprint string) error
+}
+
+// Publisher is a Backend that turns a stopped instance into an image. Without it
+// applications cannot be created.
+type Publisher interface {
+	// Publish stores the instance's file system as an image under the alias,
+	// without compression. If the alias exists and is ours, that image is the
+	// result. ErrState if the instance runs.
+	Publish(ctx context.Context, ref Ref, alias string) (BackendImage, error)
+}
+
+// BackendImage is an image as a backend has it.
+type BackendImage struct {
+	Alias        string
+	Fingerprint  string // how Create names it
+	Architecture string
+	Size         int64     // bytes
+	CreatedAt    time.Time // when the backend got it
+}
+
+// BackendAs finds an ability of a backend: b itself, or what b wraps, as told by
+// a method Unwrap() Backend.
+func BackendAs[T any](b Backend) (T, bool) {
+	for b != nil {
+		if t, ok := b.(T); ok {
+			return t, true
+		}
+		u, ok := b.(interface{ Unwrap() Backend })
+		if !ok {
+			break
+		}
+		b = u.Unwrap()
+	}
+	var zero T
+	return zero, false
+}

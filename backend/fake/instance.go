@@ -1,0 +1,307 @@
+package fake
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/openams/ams"
+)
+
+// instance is an instance as the cluster holds it, and as the journal keeps it.
+type instance struct {
+	Name        string
+	Cluster     string // the marks; all empty in a foreign one
+	ID          string
+	Attempt     string
+	Foreign     bool
+	Node        string
+	Fingerprint string
+	VM          bool
+	CPUs        int
+	Memory      ams.Size
+	Disk        ams.Size
+	Power       ams.Power
+	Address     string
+	Logs        map[string][]byte
+
+	stopped chan struct{} // closed when a running one stops
+}
+
+// instanceName returns what the cluster calls the instance with an id.
+func instanceName(id string) string { return "ams-" + id }
+
+func (i *instance) seen() ams.Seen {
+	return ams.Seen{ID: i.ID, Attempt: i.Attempt, Node: i.Node, Power: i.Power, Address: i.Address}
+}
+
+// run turns a stopped instance into a running one. Backend.mu is held.
+func (i *instance) run(address string) {
+	i.Power, i.Address, i.stopped = ams.PowerRunning, address, make(chan struct{})
+}
+
+// stop turns a running instance into a stopped one. Backend.mu is held.
+func (i *instance) stop() {
+	if i.Power == ams.PowerRunning {
+		i.Power, i.Address = ams.PowerStopped, ""
+		close(i.stopped)
+	}
+}
+
+// newAddress returns have, or else an address that was not given out before.
+// b.mu is held.
+func (b *Backend) newAddress(have string) string {
+	b.addresses++
+	n := b.addresses
+	return cmp.Or(have, fmt.Sprintf("10.%d.%d.%d", 64+n/62500%128, n/250%250, 2+n%250))
+}
+
+// find returns the instance a Ref names, or nil. b.mu is held.
+func (b *Backend) find(ref ams.Ref) *instance {
+	i := b.instances[instanceName(ref.ID)]
+	if i == nil || i.Foreign || i.Cluster != ref.Cluster {
+		return nil
+	}
+	return i
+}
+
+// finds is find for those that need one on a node that answers. b.mu is held.
+func (b *Backend) finds(ref ams.Ref) (*instance, error) {
+	i := b.find(ref)
+	if i == nil {
+		return nil, &ams.Error{Code: ams.ErrNotFound, Kind: "instance", ID: ref.ID}
+	}
+	if err := b.reach(i.Node); err != nil {
+		return nil, err
+	}
+	return i, nil
+}
+
+// removeInstance forgets an instance. b.mu is held.
+func (b *Backend) removeInstance(i *instance) {
+	i.stop()
+	i.Power = ams.PowerAbsent
+	delete(b.instances, i.Name)
+	b.save(record{RemoveInstance: i.Name})
+}
+
+// Create implements ams.Backend. A fingerprint or node that is not there is
+// ErrNotFound.
+func (b *Backend) Create(ctx context.Context, spec ams.InstanceSpec) error {
+	return b.verb(ctx, VerbCreate, spec.Ref, func(epoch chan struct{}) error {
+		if spec.ID == "" || spec.Cluster == "" {
+			return ams.Errorf(ams.ErrInvalid, "create: cluster and id must be set")
+		}
+		b.mu.Lock()
+		made, err := b.startCreate(spec)
+		b.mu.Unlock()
+		if made == nil || err != nil {
+			return err
+		}
+		err = sleep(ctx, epoch, b.opts.CreateTime)
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		switch {
+		case err == nil:
+		case ctx.Err() != nil:
+			b.save(record{RemoveInstance: made.Name})
+			return err
+		default:
+			made.Power = ams.PowerBroken
+		}
+		if b.instances[made.Name] != nil {
+			return ams.Errorf(ams.ErrExists, "the name %q is taken", made.Name)
+		}
+		b.instances[made.Name] = made
+		b.saveInstance(made)
+		return cmp.Or(err, b.broken)
+	})
+}
+
+// startCreate returns the instance to be made, or nil if it exists. It is in the
+// journal already: if the process dies, the cluster goes on. b.mu is held.
+func (b *Backend) startCreate(spec ams.InstanceSpec) (*instance, error) {
+	if err := b.reach(spec.Node); err != nil {
+		return nil, err
+	}
+	name := instanceName(spec.ID)
+	if i := b.instances[name]; i != nil {
+		if i.Foreign || i.Cluster != spec.Cluster || i.Attempt != spec.Attempt || i.Power == ams.PowerBroken {
+			return nil, &ams.Error{Code: ams.ErrExists, Kind: "instance", ID: spec.ID}
+		}
+		return nil, nil
+	}
+	if b.images[spec.Fingerprint] == nil {
+		return nil, &ams.Error{Code: ams.ErrNotFound, Kind: "image", ID: spec.Fingerprint}
+	}
+	if spec.VM && !b.node(spec.Node).VMs {
+		return nil, ams.Errorf(ams.ErrUnsupported, "node %q cannot run virtual machines", spec.Node)
+	}
+	made := &instance{
+		Name:        name,
+		Cluster:     spec.Cluster,
+		ID:          spec.ID,
+		Attempt:     spec.Attempt,
+		Node:        spec.Node,
+		Fingerprint: spec.Fingerprint,
+		VM:          spec.VM,
+		CPUs:        spec.CPUs,
+		Memory:      spec.Memory,
+		Disk:        spec.Disk,
+		Power:       ams.PowerStopped,
+	}
+	b.saveInstance(made)
+	return made, b.broken
+}
+
+// Start implements ams.Backend. A broken instance is ErrState.
+func (b *Backend) Start(ctx context.Context, ref ams.Ref) error {
+	return b.verb(ctx, VerbStart, ref, func(epoch chan struct{}) error {
+		return b.change(ctx, epoch, ref, ams.PowerRunning, b.opts.StartTime, func(i *instance) {
+			i.run(b.newAddress(""))
+		})
+	})
+}
+
+// Stop implements ams.Backend. Without force it takes StopTime, or grace if that
+// is shorter.
+func (b *Backend) Stop(ctx context.Context, ref ams.Ref, force bool, grace time.Duration) error {
+	return b.verb(ctx, VerbStop, ref, func(epoch chan struct{}) error {
+		took := min(b.opts.StopTime, grace)
+		if force {
+			took = 0
+		}
+		return b.change(ctx, epoch, ref, ams.PowerStopped, took, (*instance).stop)
+	})
+}
+
+// change turns an instance on or off, which takes a time. Its end is in the
+// journal before that: if the process dies, the cluster goes on.
+func (b *Backend) change(ctx context.Context, epoch chan struct{}, ref ams.Ref, to ams.Power, took time.Duration, change func(*instance)) error {
+	b.mu.Lock()
+	i, err := b.finds(ref)
+	if err != nil || i.Power == to {
+		b.mu.Unlock()
+		return err
+	}
+	if i.Power == ams.PowerBroken {
+		b.mu.Unlock()
+		return ams.Errorf(ams.ErrState, "instance %q is half made", ref.ID)
+	}
+	if took > 0 {
+		end := *i
+		end.Power = to
+		b.saveInstance(&end)
+	}
+	b.mu.Unlock()
+
+	err = sleep(ctx, epoch, took)
+	b.mu.Lock()
+	switch {
+	case b.instances[i.Name] != i: // deleted meanwhile
+		err = cmp.Or(err, error(&ams.Error{Code: ams.ErrNotFound, Kind: "instance", ID: ref.ID}))
+	case err != nil:
+	default:
+		if err = b.reach(i.Node); err == nil && i.Power != to && i.Power != ams.PowerBroken {
+			change(i)
+		}
+	}
+	if b.instances[i.Name] == i {
+		b.saveInstance(i)
+	}
+	err = cmp.Or(err, b.broken)
+	b.mu.Unlock()
+	b.tell(ref.Cluster, ref.ID)
+	return err
+}
+
+// Delete implements ams.Backend.
+func (b *Backend) Delete(ctx context.Context, ref ams.Ref) error {
+	return b.verb(ctx, VerbDelete, ref, func(epoch chan struct{}) error {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		for _, took := range []time.Duration{b.opts.DeleteTime, 0} {
+			i := b.find(ref)
+			if i == nil {
+				return nil
+			}
+			if err := b.reach(i.Node); err != nil {
+				return err
+			}
+			if i.Power == ams.PowerRunning {
+				return ams.Errorf(ams.ErrState, "instance %q is running", ref.ID)
+			}
+			if took == 0 {
+				b.removeInstance(i)
+				return b.broken
+			}
+			b.mu.Unlock()
+			err := sleep(ctx, epoch, took)
+			b.mu.Lock()
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// verb is call for a change of one instance: at most one is under way, and the
+// watchers hear of it.
+func (b *Backend) verb(ctx context.Context, verb string, ref ams.Ref, work func(epoch chan struct{}) error) error {
+	return b.call(ctx, verb, ref.ID, func() error {
+		unlock, err := b.lock(ctx, "instance "+ref.ID)
+		if err != nil {
+			return err
+		}
+		defer b.tell(ref.Cluster, ref.ID)
+		defer unlock()
+		b.mu.Lock()
+		epoch := b.epoch
+		b.mu.Unlock()
+		return work(epoch)
+	})
+}
+
+// Get implements ams.Backend. An instance on a node that does not answer has
+// PowerUnknown.
+func (b *Backend) Get(ctx context.Context, ref ams.Ref) (seen ams.Seen, err error) {
+	err = b.call(ctx, VerbGet, ref.ID, func() error {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		i := b.find(ref)
+		if i == nil {
+			return &ams.Error{Code: ams.ErrNotFound, Kind: "instance", ID: ref.ID}
+		}
+		seen = b.see(i)
+		return nil
+	})
+	return seen, err
+}
+
+// List implements ams.Backend. It is sorted by id.
+func (b *Backend) List(ctx context.Context, cluster string) (list []ams.Seen, err error) {
+	err = b.call(ctx, VerbList, "", func() error {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		for _, i := range b.instances {
+			if !i.Foreign && i.Cluster == cluster {
+				list = append(list, b.see(i))
+			}
+		}
+		return nil
+	})
+	slices.SortFunc(list, func(x, y ams.Seen) int { return cmp.Compare(x.ID, y.ID) })
+	return list, err
+}
+
+// see is what is seen of an instance now. b.mu is held.
+func (b *Backend) see(i *instance) ams.Seen {
+	s := i.seen()
+	if b.reach(i.Node) != nil {
+		s.Power, s.Address = ams.PowerUnknown, ""
+	}
+	return s
+}

@@ -1,0 +1,236 @@
+package ams
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// A version is built in a base instance: placed in order, bootstrapped,
+// published, deleted.
+
+func versionID(application string, number int) string {
+	return fmt.Sprintf("%s-%d", application, number)
+}
+
+// imageAlias is the backend's alias of a version of an application or image.
+func imageAlias(id string, number int) string { return fmt.Sprintf("ams-%s-%d", id, number) }
+
+// newBase makes the base instance that builds v, to be placed when there is room.
+func (c *change) newBase(m *Manager, app *Application, v *Version, parent *ImageVersion, operation string) error {
+	id := m.ids.New(c.now)
+	v.BaseInstance = id
+	in := Instance{
+		ID: id, Name: "ams-" + id, Base: true, VM: app.VM,
+		ApplicationID: app.ID, ApplicationName: app.Name, Version: v.Number,
+		ImageID: v.ImageID, ImageVersion: v.ImageVersion,
+		Fingerprint: parent.Fingerprint, Architecture: v.Architecture,
+		Resources: app.Resources, NodeTags: app.NodeSelector,
+		StatusMessage: "waiting for a node", Want: WantRunning, Attempt: operation, Operation: operation,
+		CreatedAt: c.now,
+	}
+	if err := c.move(&in, InstanceCreated); err != nil {
+		return err
+	}
+	return c.putInstance(in)
+}
+
+// demand is what an instance asks of a node for its whole life.
+func (in *Instance) demand() Demand {
+	return Demand{Charge: in.Resources.running(), Architecture: in.Architecture, VM: in.VM, Tags: in.NodeTags}
+}
+
+// passPlace gives nodes to base instances that wait, in the order they came: the
+// first that does not fit makes the others wait too.
+func (e *engine) passPlace(ctx context.Context) {
+	var waiting []Instance
+	err := e.m.view(ctx, func(tx Tx) (err error) {
+		no := false
+		waiting, err = tx.Instances().List(InstanceFilter{Status: []InstanceStatus{InstanceCreated}, Resting: &no}, Page{})
+		return err
+	})
+	for i := 0; i < len(waiting) && err == nil && !e.draining(); i++ {
+		err = e.placeBase(ctx, waiting[i].ID)
+	}
+	if err != nil && !errors.Is(err, ErrNoCapacity) && ctx.Err() == nil {
+		e.m.log.Error("placing base instances failed", "error", err)
+		e.queue.AddAfter(wakePlace.key, wakePlace.lane, time.Second)
+	}
+}
+
+func (e *engine) placeBase(ctx context.Context, id string) error {
+	return e.m.update(ctx, func(c *change) error {
+		in, err := c.Instances().Get(id)
+		if err != nil || in.Status != InstanceCreated || in.Want == WantDeleted || in.Failure != "" {
+			return ignoreNotFound(err)
+		}
+		nodes, err := c.Nodes().List(NodeFilter{}, Page{})
+		if err != nil {
+			return err
+		}
+		strategy, err := e.m.Settings.text(c, "scheduler.strategy")
+		if err != nil {
+			return err
+		}
+		d := in.demand()
+		if in.Node, err = place(nodes, &d, Strategy(strategy)); err != nil {
+			return err
+		}
+		in.StatusMessage = ""
+		in.Deadline = c.now.Add(e.m.cfg.BootstrapTimeout)
+		return c.prepared(&in)
+	})
+}
+
+// prepared commits an instance to its node: the ledger is charged, and the
+// backend will be asked.
+func (c *change) prepared(in *Instance) error {
+	take := in.Resources.running()
+	if in.Want == WantPrepared {
+		take = in.Resources.stopped()
+	}
+	if err := c.charge(in, take, false); err != nil {
+		return err
+	}
+	if err := c.move(in, InstancePrepared); err != nil {
+		return err
+	}
+	in.Made = true
+	c.fresh = append(c.fresh, in.ID)
+	return c.putInstance(*in)
+}
+
+// publish turns the bootstrapped base instance into the version's image, and
+// commits the version as active.
+func (e *engine) publish(ctx context.Context, in *Instance) error {
+	publisher, ok := BackendAs[Publisher](e.m.backend)
+	if !ok {
+		return Errorf(ErrUnsupported, "the backend cannot publish instances as images")
+	}
+	err := e.commit(ctx, in, func(c *change, in *Instance) error {
+		in.StatusMessage = "publishing the image"
+		if err := c.move(in, InstanceStopped); err != nil {
+			return err
+		}
+		return c.progress(in.Operation, in.StatusMessage)
+	})
+	if err != nil {
+		return err
+	}
+	var image BackendImage
+	err = e.call(ctx, "publish", in, time.Until(in.Deadline), func(ctx context.Context) (err error) {
+		image, err = publisher.Publish(ctx, e.ref(in), imageAlias(in.ApplicationID, in.Version))
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return e.commit(ctx, in, func(c *change, in *Instance) error {
+		v, err := c.Versions().Get(versionID(in.ApplicationID, in.Version))
+		if err != nil {
+			return err
+		}
+		v.Fingerprint, v.ImageSize = image.Fingerprint, image.Size
+		if v.Published, err = e.m.Settings.flag(c, "application.auto_publish"); err != nil {
+			return err
+		}
+		if err := c.moveVersion(&v, VersionActive, ""); err != nil {
+			return err
+		}
+		in.Want, in.Force, in.StatusMessage, in.Deadline = WantDeleted, true, "", time.Time{}
+		return nil
+	})
+}
+
+// baseFailed ends a build that failed: the version keeps the reason and the
+// logs, the instance goes.
+func (c *change) baseFailed(in *Instance) error {
+	if err := c.move(in, InstanceError); err != nil {
+		return err
+	}
+	in.Want, in.Force, in.Resting = WantDeleted, true, false
+	c.wake = append(c.wake, wakeInstance(in))
+	v, err := c.Versions().Get(versionID(in.ApplicationID, in.Version))
+	if err != nil || v.Status != VersionInitializing {
+		return ignoreNotFound(err)
+	}
+	v.Logs = in.Logs
+	return c.moveVersion(&v, VersionError, in.ErrorMessage)
+}
+
+// baseGone is the last of a base instance: its build's operation ends.
+func (c *change) baseGone(in *Instance) error {
+	v, err := c.Versions().Get(versionID(in.ApplicationID, in.Version))
+	if err != nil {
+		return ignoreNotFound(err)
+	}
+	v.BaseInstance = ""
+	c.wake = append(c.wake, wakeApplication(in.ApplicationID), wakePlace)
+	var outcome error
+	switch v.Status {
+	case VersionError:
+		outcome = Errorf(in.Failure, "%s", v.ErrorMessage)
+	case VersionInitializing:
+		outcome = Errorf(ErrCancelled, "the base instance was deleted")
+		return errors.Join(c.finish(in.Operation, outcome), c.moveVersion(&v, VersionError, "cancelled"))
+	case VersionDeleted:
+		outcome = Errorf(ErrCancelled, "the version was deleted")
+	}
+	v.UpdatedAt = c.now
+	return errors.Join(c.finish(in.Operation, outcome), c.Versions().Put(v))
+}
+
+// moveVersion gives a version a status, and its application the status that
+// follows from it.
+func (c *change) moveVersion(v *Version, to VersionStatus, reason string) error {
+	v.Status, v.ErrorMessage, v.UpdatedAt = to, reason, c.now
+	if to == VersionDeleted || to == VersionError {
+		v.Published = false
+	}
+	c.lifecycle("version", v.ID, string(to), reason)
+	if err := c.Versions().Put(*v); err != nil {
+		return err
+	}
+	return c.followVersions(v.ApplicationID)
+}
+
+// followVersions gives an application the status and the published mark that
+// follow from its versions.
+func (c *change) followVersions(id string) error {
+	app, err := c.Applications().Get(id)
+	if err != nil || app.Status == ApplicationDeleted {
+		return ignoreNotFound(err)
+	}
+	versions, err := c.Versions().List(VersionFilter{ApplicationID: id}, Page{})
+	if err != nil {
+		return err
+	}
+	status, published, newest := app.Status, false, -1
+	for _, v := range versions {
+		if v.Status == VersionDeleted {
+			continue
+		}
+		published = published || v.Published
+		if v.Number > newest {
+			newest = v.Number
+			status = applicationFollows[v.Status]
+		}
+	}
+	if status == app.Status && published == app.Published {
+		return nil
+	}
+	if status != app.Status {
+		c.lifecycle("application", id, string(status), "")
+	} else {
+		c.lifecycle("application", id, "updated", "")
+	}
+	app.Status, app.Published, app.UpdatedAt = status, published, c.now
+	return c.Applications().Put(app)
+}
+
+var applicationFollows = map[VersionStatus]ApplicationStatus{
+	VersionInitializing: ApplicationInitializing,
+	VersionActive:       ApplicationReady,
+	VersionError:        ApplicationError,
+}

@@ -1,0 +1,209 @@
+package ams
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// change is one Update under way: the transaction, the instant that stamps it,
+// and what is to be done once it is committed.
+type change struct {
+	Tx
+	now    time.Time
+	events []Event
+	wake   []wake   // keys to look at
+	stop   []string // keys whose run is to be broken off
+	ended  []string // operations
+	fresh  []string // instances the backend has never been asked about
+}
+
+// update commits what fn does, stamps it, and then wakes whoever waits for it.
+func (m *Manager) update(ctx context.Context, fn func(*change) error) error {
+	var c *change
+	err := m.store.Update(ctx, func(tx Tx) error {
+		c = &change{Tx: tx, now: m.now()}
+		if err := fn(c); err != nil {
+			return err
+		}
+		log := tx.Events()
+		for _, e := range c.events {
+			if err := log.Append(e); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	m.committed(c)
+	return nil
+}
+
+// view runs fn on a consistent state.
+func (m *Manager) view(ctx context.Context, fn func(Tx) error) error {
+	return m.store.View(ctx, fn)
+}
+
+// now is the one clock of the Manager: UTC, whole milliseconds.
+func (m *Manager) now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }
+
+func (m *Manager) committed(c *change) {
+	if len(c.events) > 0 {
+		m.signal.broadcast()
+	}
+	if m.observer.Committed != nil {
+		for _, e := range c.events {
+			m.observer.Committed(e)
+		}
+	}
+	for _, id := range c.fresh {
+		m.engine.fresh.Store(id, true)
+	}
+	for _, id := range c.ended {
+		m.waiters.end(id)
+	}
+	for _, w := range c.wake {
+		m.engine.queue.Add(w.key, w.lane)
+	}
+	for _, key := range c.stop {
+		m.engine.queue.Interrupt(key)
+	}
+}
+
+func (c *change) lifecycle(kind, id, action, message string) {
+	c.events = append(c.events, Event{Time: c.now, Type: EventLifecycle, Kind: kind, ID: id, Action: action, Message: message})
+}
+
+// newOperation begins an operation on the objects and returns its id.
+func (c *change) newOperation(id, description string, mayCancel bool, resources map[string][]string) error {
+	op := Operation{
+		ID: id, Description: description, Status: OperationRunning, MayCancel: mayCancel,
+		Resources: resources, CreatedAt: c.now, UpdatedAt: c.now,
+	}
+	c.events = append(c.events, Event{Time: c.now, Type: EventOperation, Kind: "operation", ID: id, Action: "created", Message: description})
+	return c.Operations().Put(op)
+}
+
+// finish ends an operation: with success for a nil error. One that is being
+// cancelled ends as cancelled, one that has ended stays as it is, and no id is
+// no operation.
+func (c *change) finish(id string, err error) error {
+	if id == "" {
+		return nil
+	}
+	op, gerr := c.Operations().Get(id)
+	if gerr != nil || op.Done() {
+		return ignoreNotFound(gerr)
+	}
+	switch {
+	case op.Status == OperationCancelling:
+		op.Status, op.Code, op.Message = OperationCancelled, ErrCancelled, "cancelled"
+	case err == nil:
+		op.Status = OperationSuccess
+	default:
+		op.Status, op.Code, op.Message = OperationFailure, CodeOf(err), err.Error()
+	}
+	op.MayCancel, op.UpdatedAt = false, c.now
+	c.events = append(c.events, Event{Time: c.now, Type: EventOperation, Kind: "operation", ID: id, Action: string(op.Status), Message: op.Message})
+	c.ended = append(c.ended, id)
+	return c.Operations().Put(op)
+}
+
+// progress notes the step an operation is at.
+func (c *change) progress(id, text string) error {
+	if id == "" {
+		return nil
+	}
+	op, err := c.Operations().Get(id)
+	if err != nil || op.Done() || op.Progress == text {
+		return ignoreNotFound(err)
+	}
+	op.Progress, op.UpdatedAt = text, c.now
+	c.events = append(c.events, Event{Time: c.now, Type: EventOperation, Kind: "operation", ID: id, Action: "progress", Message: text})
+	return c.Operations().Put(op)
+}
+
+// instanceMoves is the transition table: from each status, where it may go. The
+// empty status is that of an instance that does not exist yet.
+var instanceMoves = map[InstanceStatus][]InstanceStatus{
+	"":               {InstanceCreated},
+	InstanceCreated:  {InstancePrepared, InstanceError, InstanceDeleted},
+	InstancePrepared: {InstanceStarted, InstanceRunning, InstanceStopped, InstanceError, InstanceUnknown, InstanceDeleted},
+	InstanceStarted:  {InstanceRunning, InstanceStopped, InstanceError, InstanceUnknown, InstanceDeleted},
+	InstanceRunning:  {InstanceStarted, InstanceStopped, InstanceError, InstanceUnknown, InstanceDeleted},
+	InstanceStopped:  {InstanceStarted, InstanceRunning, InstanceError, InstanceUnknown, InstanceDeleted},
+	InstanceError:    {InstanceStarted, InstanceStopped, InstanceUnknown, InstanceDeleted},
+	InstanceUnknown:  {InstancePrepared, InstanceStarted, InstanceRunning, InstanceStopped, InstanceError, InstanceDeleted},
+}
+
+// move gives the instance a status: the only place that does. Every move is an
+// event; staying is none.
+func (c *change) move(in *Instance, to InstanceStatus) error {
+	if in.Status == to {
+		return nil
+	}
+	if !slices.Contains(instanceMoves[in.Status], to) {
+		return &Error{Code: ErrInternal, Kind: "instance", ID: in.ID, Err: fmt.Errorf("no way from status %q to %q", in.Status, to)}
+	}
+	in.Status = to
+	c.lifecycle("instance", in.ID, string(to), in.ErrorMessage)
+	return nil
+}
+
+// putInstance stores the instance and has it looked at if it is not at rest.
+func (c *change) putInstance(in Instance) error {
+	in.UpdatedAt = c.now
+	if !in.Resting {
+		c.wake = append(c.wake, wakeInstance(&in))
+	}
+	return c.Instances().Put(in)
+}
+
+// charge makes the ledger of the instance's node hold exactly take for it. More
+// than before must fit, unless forced: what already runs is a fact.
+func (c *change) charge(in *Instance, take Charge, forced bool) error {
+	if take == in.Charged {
+		return nil
+	}
+	n, err := c.Nodes().Get(in.Node)
+	if err != nil {
+		return err
+	}
+	more := Charge{CPUs: take.CPUs - in.Charged.CPUs, Memory: take.Memory - in.Charged.Memory, Disk: take.Disk - in.Charged.Disk}
+	if !forced && (more.CPUs > 0 || more.Memory > 0 || more.Disk > 0) {
+		d := Demand{Charge: more, Node: n.Name}
+		if n.refuses(&d) != "" {
+			return noNode([]Node{n}, &d, (*Node).refuses)
+		}
+	}
+	if more.CPUs < 0 || more.Memory < 0 || more.Disk < 0 {
+		c.wake = append(c.wake, wakePlace) // somebody may be waiting for it
+	}
+	n.Used = Charge{CPUs: n.Used.CPUs + more.CPUs, Memory: n.Used.Memory + more.Memory, Disk: n.Used.Disk + more.Disk}
+	switch none := (Charge{}); {
+	case in.Charged == none:
+		n.Instances++
+	case take == none:
+		n.Instances--
+	}
+	in.Charged = take
+	return c.Nodes().Put(n)
+}
+
+// running is what an instance takes while it runs.
+func (r Resources) running() Charge {
+	return Charge{CPUs: r.CPUs, Memory: r.Memory, Disk: r.DiskSize}
+}
+
+// stopped is what an instance takes while it does not run: its disk.
+func (r Resources) stopped() Charge { return Charge{Disk: r.DiskSize} }
+
+func ignoreNotFound(err error) error {
+	if CodeOf(err) == ErrNotFound {
+		return nil
+	}
+	return err
+}

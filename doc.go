@@ -1,0 +1,2 @@
+// Package ams runs Android applications at high density on LXD.
+package ams

@@ -1,0 +1,185 @@
+package android
+
+import (
+	"bytes"
+	"cmp"
+	"maps"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/openams/ams"
+)
+
+const maxPlan = 1 << 20 // bytes
+
+// planWriter writes the lines of a plan and keeps the first error.
+type planWriter struct {
+	buf bytes.Buffer
+	err error
+}
+
+// line writes a line of fields. A last field may be empty; an empty field before
+// others is lost on the shell.
+func (w *planWriter) line(key string, fields ...string) {
+	for _, f := range fields {
+		if w.err == nil && strings.ContainsFunc(f, unicode.IsControl) {
+			w.err = ams.Errorf(ams.ErrInvalid, "%s %q contains a control character, which cannot be handed to an instance", key, f)
+		}
+	}
+	w.buf.WriteString(strings.Join(append([]string{key}, fields...), "\t"))
+	w.buf.WriteByte('\n')
+}
+
+// newPlan says what the driver has to do in the phase.
+func newPlan(run ams.GuestRun, opts Options) ([]byte, error) {
+	w := &planWriter{}
+	kind := "regular"
+	if run.Instance.Base {
+		kind = "base"
+	}
+	w.line("type", kind)
+	w.line("limits", seconds(opts.BootTimeout), seconds(opts.StepTimeout))
+	if v := run.Version; v != nil {
+		m := &v.Manifest
+		if boot := cmp.Or(m.BootPackage, v.APK.Package); boot != "" {
+			w.line("boot", boot, cmp.Or(m.BootActivity, activityOf(v.APK, boot)))
+		}
+		if run.Phase == ams.PhaseBootstrap {
+			w.install(v)
+		}
+	}
+	for _, h := range hooksOf(run) {
+		w.line("hook", h.slot, h.whose, h.dir, h.name, seconds(h.limit))
+	}
+	if w.err == nil && w.buf.Len() > maxPlan {
+		w.err = ams.Errorf(ams.ErrTooLarge, "the plan for phase %s has %d bytes, the most is %d", run.Phase, w.buf.Len(), maxPlan)
+	}
+	return w.buf.Bytes(), w.err
+}
+
+// install writes what only the bootstrap needs.
+func (w *planWriter) install(v *ams.Version) {
+	m := &v.Manifest
+	w.line("package", cmp.Or(v.APK.Package, m.BootPackage))
+	for _, p := range m.RequiredPermissions {
+		if p == "*" {
+			w.line("grant-all")
+		} else {
+			w.line("grant", p)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(m.ExtraData)) {
+		e := m.ExtraData[name]
+		d, err := defaultsOf(e)
+		if w.err == nil && err != nil {
+			w.err = err
+		}
+		w.line("data", name, path.Clean(e.Target), d.owner, d.fileMode, d.dirMode)
+	}
+	for _, pattern := range m.Bootstrap.Keep {
+		glob, err := shellPattern(pattern)
+		if w.err == nil && err != nil {
+			w.err = err
+		}
+		w.line("keep", glob)
+	}
+	for _, name := range m.Addons {
+		w.line("addon", name)
+	}
+}
+
+// activityOf returns the APK's main activity if it is the boot package's.
+func activityOf(apk ams.APKInfo, boot string) string {
+	if apk.Package != boot {
+		return ""
+	}
+	return apk.MainActivity
+}
+
+// rights are the owner and the modes of an item of extra data.
+type rights struct {
+	owner, fileMode, dirMode string
+}
+
+// defaultsOf returns what the manifest says, or else the owner and modes that the
+// place implies. In an owner, "package" is the user or group of the package.
+func defaultsOf(e ams.ExtraData) (rights, error) {
+	r := rights{owner: "package:package", fileMode: "0660", dirMode: "0770"}
+	if strings.HasPrefix(e.Target, "/sdcard/") {
+		r.owner, r.dirMode = "package:1015", "0771" // 1015 is sdcard_rw
+	}
+	if e.Owner != "" {
+		r.owner = e.Owner
+	}
+	if e.Permissions != "" {
+		mode, err := strconv.ParseUint(e.Permissions, 8, 12)
+		if err != nil {
+			return r, ams.Errorf(ams.ErrInvalid, "extra-data: permissions %q are not an octal number up to 7777", e.Permissions)
+		}
+		// Who may read a directory may search it.
+		r.fileMode, r.dirMode = octal(mode), octal(mode|mode>>2&0o111)
+	}
+	return r, nil
+}
+
+func octal(mode uint64) string { return "0" + strconv.FormatUint(mode, 8) }
+
+// seconds rounds up.
+func seconds(d time.Duration) string {
+	return strconv.FormatInt(int64((d+time.Second-1)/time.Second), 10)
+}
+
+// hook is a program that may be in an addon or in the package.
+type hook struct {
+	slot  string // the moment it is for: install, pre-start, post-start, post-stop
+	whose string // for people
+	dir   string // of the addon or package, below /var/lib/anbox
+	name  string
+	limit time.Duration
+}
+
+// hooksOf returns all hooks that may have to run in the phase, in their order:
+// addons as the manifest lists them and then the application, and for what comes
+// after Android the other way round. The hooks of before release 1.12 run in base
+// instances (install, prepare) and in regular ones (restore, backup).
+func hooksOf(run ams.GuestRun) []hook {
+	var owners []hook
+	if v := run.Version; v != nil {
+		limit := cmp.Or(run.HookTimeout, ams.DefaultHookTimeout)
+		for _, name := range v.Manifest.Addons {
+			owners = append(owners, hook{whose: "addon " + name, dir: "addons/" + name, limit: limit})
+		}
+		if v.Manifest.Hooks.Timeout != "" {
+			limit = v.Manifest.Hooks.Limit()
+		}
+		owners = append(owners, hook{whose: "application", dir: "app", limit: limit})
+	}
+	var all []hook
+	add := func(slot string, owners []hook, names ...string) {
+		for _, h := range owners {
+			for _, name := range names {
+				h.slot, h.name = slot, name
+				all = append(all, h)
+			}
+		}
+	}
+	reverse := slices.Clone(owners)
+	slices.Reverse(reverse)
+	switch run.Phase {
+	case ams.PhaseBootstrap:
+		add("install", owners, "install")
+		add("pre-start", owners, "pre-start")
+		add("post-start", owners, "prepare", "post-start")
+		add("post-stop", reverse, "post-stop")
+	case ams.PhaseStart:
+		add("pre-start", owners, "restore", "pre-start")
+		add("post-start", owners, "post-start")
+	case ams.PhaseStop:
+		add("post-stop", reverse, "post-stop", "backup")
+	}
+	return all
+}

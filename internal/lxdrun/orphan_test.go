@@ -1,0 +1,83 @@
+package lxdrun_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/openams/ams/internal/lxdrun"
+)
+
+// TestMain is also the program that TestOrphan kills: it runs a daemon with an
+// instance, says where, and waits.
+func TestMain(m *testing.M) {
+	image := os.Getenv("LXDRUN_TEST_OWN")
+	if image == "" {
+		os.Exit(m.Run())
+	}
+	d, err := lxdrun.Start(context.Background(), lxdrun.Options{})
+	for _, args := range [][]string{{"image", "import", image, "--alias", "test"}, {"launch", "test", "orphan"}} {
+		if err == nil {
+			cmd := exec.Command("lxc", args...)
+			cmd.Env = d.Env()
+			err = cmd.Run()
+		}
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	fmt.Println(d.Dir)
+	fmt.Println(d.Bridge)
+	select {}
+}
+
+func TestOrphan(t *testing.T) {
+	need(t)
+	image := filepath.Join(t.TempDir(), "image.tar.gz")
+	f, err := os.Create(image)
+	require.NoError(t, err)
+	require.NoError(t, lxdrun.BuildImage(f))
+	require.NoError(t, f.Close())
+
+	owner := exec.CommandContext(t.Context(), os.Args[0])
+	owner.Env = append(os.Environ(), "LXDRUN_TEST_OWN="+image)
+	owner.Stderr = os.Stderr
+	out, err := owner.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, owner.Start())
+	in := bufio.NewScanner(out)
+	require.True(t, in.Scan(), "the owner failed")
+	dir := in.Text()
+	require.True(t, in.Scan())
+	bridge := in.Text()
+
+	// A second daemon does not take the first, which has an owner, for stale.
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	d, err := lxdrun.Start(ctx, lxdrun.Options{})
+	require.NoError(t, err)
+	require.NoError(t, d.Stop(ctx))
+	gone(t, d.Dir, d.Bridge)
+	require.FileExists(t, filepath.Join(dir, "unix.socket"))
+
+	require.NoError(t, owner.Process.Kill())
+	require.Error(t, owner.Wait())
+	require.Eventually(t, func() bool {
+		_, err := os.Stat(dir)
+		_, ifErr := net.InterfaceByName(bridge)
+		return os.IsNotExist(err) && ifErr != nil
+	}, 20*time.Second, 100*time.Millisecond, "the daemon outlives its owner")
+	gone(t, dir, bridge)
+	groups, err := filepath.Glob("/sys/fs/cgroup/*/lxc.payload.orphan*")
+	require.NoError(t, err)
+	require.Empty(t, groups)
+}

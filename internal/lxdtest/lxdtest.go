@@ -1,0 +1,95 @@
+// Package lxdtest gives tests a real LXD: one private daemon per test process,
+// started when first asked for and removed when the process ends.
+package lxdtest
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	lxd "github.com/canonical/lxd/client"
+	"github.com/stretchr/testify/require"
+
+	"github.com/openams/ams/internal/lxdrun"
+)
+
+// ImageAlias is the alias of the test image in the daemon that Require returns.
+const ImageAlias = "lxdtest"
+
+// shared is this process's daemon. Nobody stops it: its watcher removes it when
+// the process ends.
+var shared = sync.OnceValues(func() (*lxdrun.Daemon, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	d, err := lxdrun.Start(ctx, lxdrun.Options{})
+	if err != nil {
+		return nil, err
+	}
+	image := filepath.Join(d.Dir, "test-image.tar.gz")
+	if err := buildImage(image); err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, "lxc", "image", "import", image, "--alias", ImageAlias)
+	cmd.Env = d.Env()
+	return d, cmd.Run()
+})
+
+// Check ends the test where LXD cannot run: it fails if CI is "true" or
+// AMS_REQUIRE_LXD is "1", and is otherwise skipped with one line that says what
+// is missing.
+func Check(t testing.TB) {
+	t.Helper()
+	m := lxdrun.Missing()
+	switch {
+	case m == "":
+	case os.Getenv("CI") == "true" || os.Getenv("AMS_REQUIRE_LXD") == "1":
+		t.Fatalf("LXD is required here, but there is no %s", m)
+	default:
+		t.Skipf("no LXD: missing %s", m)
+	}
+}
+
+// Require returns this process's LXD daemon, which has the test image under
+// ImageAlias. Tests share it, so each uses names of its own, removes its
+// instances, and leaves the daemon running; one that kills daemons starts its own
+// with lxdrun.Start. Where LXD cannot run, it does as Check.
+func Require(t testing.TB) *lxdrun.Daemon {
+	t.Helper()
+	Check(t)
+	d, err := shared()
+	require.NoError(t, err)
+	return d
+}
+
+// Connect returns a client of the daemon, disconnected when the test ends.
+func Connect(t testing.TB, d *lxdrun.Daemon) lxd.InstanceServer {
+	t.Helper()
+	c, err := lxd.ConnectLXDUnix(d.Socket, nil)
+	require.NoError(t, err)
+	t.Cleanup(c.Disconnect)
+	return c
+}
+
+// ImageFile builds the test image in a file that is removed with the test.
+func ImageFile(t testing.TB) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "image.tar.gz")
+	require.NoError(t, buildImage(name))
+	return name
+}
+
+func buildImage(name string) error {
+	f, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	if err := lxdrun.BuildImage(f); err != nil {
+		_ = f.Close()
+		return err
+	}
+	return f.Close()
+}

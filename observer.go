@@ -1,0 +1,34 @@
+package ams
+
+import "time"
+
+// Observer is told what happens, for metrics and traces. Any field may be nil.
+// The functions are called after the fact, from the goroutine that did it: they
+// must be quick, must not block, and must not call the Manager.
+type Observer struct {
+	// Committed is called for each event, in order, after its commit.
+	Committed func(Event)
+	// Called is called after each call of the backend or the guest.
+	Called func(CallInfo)
+	// Compared is called after each comparison of the store with the backend.
+	Compared func(CompareInfo)
+}
+
+// CallInfo tells of one call of the backend or the guest.
+type CallInfo struct {
+	Verb     string // "create", "start", "boot", …
+	Instance string // its id; empty for calls about nodes and images
+	Node     string
+	Took     time.Duration
+	Err      error
+}
+
+// CompareInfo tells of one comparison.
+type CompareInfo struct {
+	Seen     int // instances the backend showed with our mark
+	Differ   int // rows that were looked at again
+	Orphans  int // instances and images with our mark that the store does not know
+	Deleted  int // orphans deleted
+	HeldBack int // orphans and vanished rows left alone for want of an operator's word
+	Took     time.Duration
+}

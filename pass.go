@@ -1,0 +1,186 @@
+package ams
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// errChanged says that somebody wants something else of the instance by now.
+var errChanged = errors.New("the request changed")
+
+// pass brings an instance as far as it gets: look, decide, act, commit, again.
+func (e *engine) pass(ctx context.Context, id string) {
+	s := sight{}
+	if _, fresh := e.fresh.LoadAndDelete(id); fresh {
+		s.power = PowerAbsent
+	}
+	for !e.draining() && ctx.Err() == nil {
+		var in Instance
+		err := e.m.view(ctx, func(tx Tx) (err error) {
+			in, err = tx.Instances().Get(id)
+			return err
+		})
+		if err != nil {
+			if ignoreNotFound(err) != nil && ctx.Err() == nil {
+				e.m.log.Error("reading an instance failed", "instance", id, "error", err)
+				e.queue.AddAfter(instanceKey(id), "watch", time.Second)
+			}
+			return
+		}
+		now := e.m.now()
+		st := next(&in, s, now)
+		switch st.act {
+		case actNothing:
+			return
+		case actWait:
+			e.queue.AddAfter(instanceKey(id), wakeInstance(&in).lane, st.until.Sub(now))
+			return
+		}
+		switch err := e.do(ctx, &in, &s, st); {
+		case err == nil, errors.Is(err, errChanged):
+		case ctx.Err() != nil:
+			return // interrupted, and woken again; or shutting down
+		default:
+			s = sight{collected: s.collected}
+			if !e.failed(ctx, &in, st, err) {
+				return
+			}
+		}
+	}
+}
+
+// failed deals with an action that failed, and reports whether to go on: work
+// that trying again may help is tried again, later; anything else is a failure
+// of the instance, unless it is being cleaned up, which never gives up.
+func (e *engine) failed(ctx context.Context, in *Instance, st step, err error) bool {
+	cleaning := in.Want == WantDeleted || in.Failure != "" || in.Resting
+	if !cleaning && !errors.Is(err, ErrUnavailable) {
+		err = e.commit(ctx, in, func(c *change, in *Instance) error {
+			return c.failInstance(in, CodeOf(err), err.Error())
+		})
+		return err == nil || errors.Is(err, errChanged)
+	}
+	wait := backoff(in.Attempts)
+	if in.Resting {
+		e.queue.AddAfter(instanceKey(in.ID), "watch", e.m.cfg.CompareInterval)
+		return false
+	}
+	cerr := e.commit(ctx, in, func(c *change, in *Instance) error {
+		in.Attempts++
+		in.RetryAt = c.now.Add(wait)
+		in.StatusMessage = "trying again: " + err.Error()
+		if in.Failure != "" && in.Operation != "" && !c.now.Before(in.Deadline) {
+			// The clean-up goes on, but whoever waits is told.
+			ferr := c.finish(in.Operation, Errorf(in.Failure, "%s", in.ErrorMessage))
+			in.Operation = ""
+			return ferr
+		}
+		return nil
+	})
+	e.m.log.Warn("an action failed and will be tried again", "instance", in.ID, "action", st.act.String(), "error", err, "attempt", in.Attempts+1)
+	if cerr != nil && !errors.Is(cerr, errChanged) && ctx.Err() == nil {
+		e.m.log.Error("writing an instance failed", "instance", in.ID, "error", cerr)
+		e.queue.AddAfter(instanceKey(in.ID), wakeInstance(in).lane, wait)
+		return false
+	}
+	return cerr == nil || errors.Is(cerr, errChanged)
+}
+
+// commit changes the instance's row. If somebody wants something else of it than
+// when it was read, nothing is changed and the error is errChanged.
+func (e *engine) commit(ctx context.Context, was *Instance, fn func(c *change, in *Instance) error) error {
+	return e.m.update(context.WithoutCancel(ctx), func(c *change) error {
+		in, err := c.Instances().Get(was.ID)
+		if err != nil {
+			return err
+		}
+		if in.Want != was.Want || in.Force != was.Force || in.Restart != was.Restart || in.Operation != was.Operation || in.Failure != was.Failure {
+			return errChanged
+		}
+		if err := fn(c, &in); err != nil {
+			return err
+		}
+		in.UpdatedAt = c.now
+		return c.Instances().Put(in)
+	})
+}
+
+// failInstance records a failure; what is left of the instance is cleaned up
+// before it comes to rest.
+func (c *change) failInstance(in *Instance, code Code, text string) error {
+	in.Failure, in.ErrorMessage = code, text
+	in.StatusMessage, in.Attempts, in.RetryAt = "cleaning up", 0, time.Time{}
+	in.Deadline = c.now.Add(time.Minute)
+	in.Restart, in.Resting = false, false
+	return nil
+}
+
+// settle brings the instance to rest in a status.
+func (c *change) settle(m *Manager, in *Instance, to InstanceStatus) error {
+	external := in.Resting
+	in.Attempts, in.RetryAt, in.Deadline = 0, time.Time{}, time.Time{}
+	in.StatusMessage = ""
+	if in.Base && to == InstanceError {
+		return c.baseFailed(in)
+	}
+	if err := c.move(in, to); err != nil {
+		return err
+	}
+	in.Resting = true
+	var charge Charge
+	var outcome error
+	switch to {
+	case InstanceRunning:
+		in.Want, in.ErrorMessage = WantRunning, ""
+		charge = in.Resources.running()
+	case InstanceStopped:
+		if in.Restart {
+			in.Restart, in.Force, in.Resting = false, false, false
+			in.Want, in.Deadline = WantRunning, c.now.Add(m.cfg.BootTimeout)
+			c.wake = append(c.wake, wakeInstance(in))
+			return nil
+		}
+		in.Want, in.Address = WantStopped, ""
+		charge = in.Resources.stopped()
+	case InstanceError:
+		in.Want, in.Address = WantStopped, ""
+		charge = in.Resources.stopped()
+		outcome = Errorf(in.Failure, "%s", in.ErrorMessage)
+	case InstancePrepared:
+		in.Want = WantPrepared
+		charge = in.Resources.stopped()
+	default: // unknown: what it had it keeps
+		charge = in.Charged
+	}
+	in.Force = false
+	if err := c.charge(in, charge, external); err != nil {
+		return err
+	}
+	err := c.finish(in.Operation, outcome)
+	in.Operation = ""
+	return err
+}
+
+// forget deletes the row of an instance that is no more.
+func (c *change) forget(in *Instance) error {
+	if in.Node != "" {
+		if err := c.charge(in, Charge{}, true); err != nil {
+			return err
+		}
+	}
+	if err := c.move(in, InstanceDeleted); err != nil {
+		return err
+	}
+	if err := c.Instances().Delete(in.ID); err != nil {
+		return err
+	}
+	if in.Base {
+		return c.baseGone(in)
+	}
+	var outcome error
+	if in.Want != WantDeleted {
+		outcome = Errorf(ErrNotFound, "the instance was deleted outside AMS")
+	}
+	return c.finish(in.Operation, outcome)
+}
