@@ -65,11 +65,11 @@ func (m *Manager) committed(c *change) {
 	for _, id := range c.ended {
 		m.waiters.end(id)
 	}
+	for _, key := range c.stop { // before it is woken: the run that follows is a new one
+		m.engine.queue.Interrupt(key)
+	}
 	for _, w := range c.wake {
 		m.engine.queue.Add(w.key, w.lane)
-	}
-	for _, key := range c.stop {
-		m.engine.queue.Interrupt(key)
 	}
 }
 

@@ -212,7 +212,7 @@ func (e *engine) held(ctx context.Context, orphans []Orphan) (string, error) {
 		return reason, err
 	}
 	for _, o := range orphans {
-		if o.Made.After(e.began) && !o.Made.After(e.started) {
+		if o.Made.After(e.began) && o.Made.Before(e.started.Truncate(time.Second)) {
 			reason = "the store is older than what is in the backend: it was restored"
 			return reason, e.m.update(ctx, func(c *change) error {
 				return ignoreExists(c.Settings().Put(Setting{Key: holdKey, Value: reason}))

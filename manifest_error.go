@@ -87,7 +87,7 @@ func (f *manifestFaults) err() error {
 			return errs[0].Error()
 		}
 		var b strings.Builder
-		fmt.Fprintf(&b, "manifest.yaml has %d problems:", len(errs)+f.dropped)
+		fmt.Fprintf(&b, "%d problems:", len(errs)+f.dropped)
 		for _, err := range errs {
 			b.WriteString("\n  * " + err.Error())
 		}

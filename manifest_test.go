@@ -171,7 +171,7 @@ func TestValidateWithoutFile(t *testing.T) {
 		Services: []Service{{Port: -1, Protocols: []string{"tcp"}}}, Tags: []string{"a\x00"}}
 	err := m.Validate()
 	require.ErrorIs(t, err, ErrInvalid)
-	require.EqualError(t, err, `manifest.yaml has 8 problems:
+	require.EqualError(t, err, `8 problems:
   * version "a\nb" is not allowed: contains a control character (0x0a)
   * resources.cpus must be a whole number of at least 1, got -1
   * resources.memory "1B" is below the minimum of 3GB

@@ -30,7 +30,7 @@ type Harness struct {
 	New func(t *testing.T) ams.Backend
 	// Image returns an image. Images of different n have different fingerprints,
 	// the same n gives the same bytes. Their instances must have a POSIX sh with
-	// cat, echo, head, mkdir, printenv and sleep, and obey a graceful stop.
+	// cat, echo, head, mkdir and sleep, and obey a graceful stop.
 	Image func(t *testing.T, n int) io.Reader
 	// Operator acts on the backend's cluster as people do, past the backend.
 	Operator Operator

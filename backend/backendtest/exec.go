@@ -88,7 +88,7 @@ func execStreams(e *test, ref ams.Ref) {
 
 	var env bytes.Buffer
 	_, err := e.execer.Exec(e.ctx, ref, ams.ExecRequest{
-		Command: []string{"printenv", "AMS_TEST"},
+		Command: []string{"sh", "-c", "echo $AMS_TEST"},
 		Env:     map[string]string{"AMS_TEST": "a value"},
 		Stdout:  &env,
 	})

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"path"
 	"strconv"
 	"strings"
@@ -17,17 +18,18 @@ import (
 const logDir = "/var/lib/anbox/logs"
 
 // Shell is what Exec runs unless OnExec says otherwise. It knows echo, cat (of
-// its input), true, false, sleep SECONDS, exit N, head -c N /dev/zero, printenv
-// NAME, mkdir and "sh -c SCRIPT", where a script is such commands separated by
-// semicolons, each with an optional ">&2" or "> FILE"; a FILE in
-// /var/lib/anbox/logs becomes a log of the instance, others vanish. There is no
+// its input), true, false, sleep SECONDS, exit N, head -c N /dev/zero, mkdir and
+// "sh -c SCRIPT", where a script is such commands separated by semicolons, each
+// with an optional ">&2" or "> FILE"; a FILE in /var/lib/anbox/logs becomes a log
+// of the instance, others vanish. $NAME is a variable of the request; there is no
 // quoting. Anything else ends with 127, as in a shell.
 func (b *Backend) Shell(ctx context.Context, ref ams.Ref, req ams.ExecRequest) (exit int, err error) {
 	req = withStreams(req)
 	if len(req.Command) != 3 || req.Command[0] != "sh" || req.Command[1] != "-c" {
 		return b.simple(ctx, req, req.Command, req.Stdout)
 	}
-	for _, line := range strings.FieldsFunc(req.Command[2], func(r rune) bool { return r == ';' || r == '\n' }) {
+	script := os.Expand(req.Command[2], func(name string) string { return req.Env[name] })
+	for _, line := range strings.FieldsFunc(script, func(r rune) bool { return r == ';' || r == '\n' }) {
 		command, target, redirected := strings.Cut(line, ">")
 		words, target := strings.Fields(command), strings.TrimSpace(target)
 		if len(words) == 0 {
@@ -72,13 +74,6 @@ func (b *Backend) simple(ctx context.Context, req ams.ExecRequest, words []strin
 		return 0, err
 	case "cat":
 		_, err = io.Copy(out, req.Stdin)
-		return 0, err
-	case "printenv":
-		value, ok := req.Env[strings.Join(args, " ")]
-		if !ok {
-			return 1, nil
-		}
-		_, err = fmt.Fprintln(out, value)
 		return 0, err
 	case "sleep":
 		seconds, err := strconv.ParseFloat(strings.Join(args, " "), 64)

@@ -32,7 +32,10 @@ work=$ANBOX_DIR/.ams
 plan=$work/plan
 android=$root/usr/share/ams/android
 
-job= reader= log= text= input= # the command under way, its log, and what else there is to say
+# Of the command under way: process, log and its reader, input if it is not empty,
+# and what there is to say beside its output. Of its time limit: the process that
+# watches it, and whether it is up.
+job= log= reader= input= text= watcher= expired=
 
 # ---- telling -----------------------------------------------------------------
 
@@ -76,33 +79,19 @@ tail_of_output() {
 
 # ---- running things within bounds --------------------------------------------
 
-# limited SECONDS LOG COMMAND…: runs a command in a session of its own, kills all
-# of that session when the time is up, and keeps the first MiB of the output, and
-# the last 3000 bytes of what is longer. What the command leaves running stays.
-# Result in $code.
-limited() {
-	limit=$1 log=$2
-	shift 2
-	rm -f "$work/out" "$work/expired"
-	mkfifo "$work/out"
-	{
-		head -c 1048576 >>"$log"
-		tail -c 3000 >"$log.end"
-	} <"$work/out" >/dev/null 2>&1 &
-	reader=$!
-	setsid "$@" <"${input:-/dev/null}" >"$work/out" 2>&1 &
-	job=$!
-	setsid sh -c 'sleep "$1"; : >"$2"; kill -s KILL -- "-$3"' \
-		watch "$limit" "$work/expired" "$job" </dev/null >/dev/null 2>&1 &
-	watch=$!
-	wait "$job"
-	code=$?
-	end_group "$watch"
-	if [ -e "$work/expired" ]; then
-		end_group "$job"
-		code=124 text="timed out after $limit seconds"
-	fi
-	job=
+# watch SECONDS: sets $expired when the time is up, and thereby ends a wait. The
+# signal is repeated, for the one that comes just before a wait is lost on it.
+watch() {
+	expired=
+	setsid sh -c 'sleep "$1"; while kill -s USR1 "$2"; do sleep 1; done' \
+		watch "$1" "$$" </dev/null >/dev/null 2>&1 &
+	watcher=$!
+}
+
+unwatch() {
+	end_group "$watcher"
+	wait "$watcher" 2>/dev/null
+	watcher=
 }
 
 # end_group PID: kills a process and its group, if it has got one already.
@@ -110,31 +99,76 @@ end_group() {
 	{ kill -s KILL -- "-$1" || kill -s KILL "$1"; } 2>/dev/null
 }
 
+# await_job: waits for the command under way, and kills it with all of its group
+# if the time is up first. Result in $code.
+await_job() {
+	wait "$job"
+	code=$?
+	if [ -n "$expired" ]; then
+		end_group "$job"
+		code=124 text="timed out after $limit seconds"
+	fi
+	job=
+}
+
+# quick LOG COMMAND…: runs a command in a session of its own. It is for programs
+# of the image, which print little, inside a watch.
+quick() {
+	log=$1 reader=
+	shift
+	setsid "$@" </dev/null >"$log" 2>&1 &
+	job=$!
+	await_job
+}
+
+# limited SECONDS LOG COMMAND…: runs a command in a session of its own for so long
+# at most. It keeps the first MiB of the output, and of what is longer the last
+# 3000 bytes as well. What the command leaves running stays.
+limited() {
+	limit=$1 log=$2
+	shift 2
+	rm -f "$work/out" "$log.end"
+	mkfifo "$work/out"
+	{
+		head -c 1048576 >"$log"
+		exec tail -c 3000 >"$log.end"
+	} <"$work/out" >/dev/null 2>&1 &
+	reader=$!
+	watch "$limit"
+	setsid "$@" <"${input:-/dev/null}" >"$work/out" 2>&1 &
+	job=$!
+	await_job
+	unwatch
+}
+
 # drain: waits until the output is written, for a second at most, because what a
 # command left running may hold it open.
 drain() {
 	[ -n "$reader" ] || return 0
-	setsid sh -c 'sleep 1; kill -s USR1 "$1"' timer "$$" </dev/null >/dev/null 2>&1 &
-	timer=$!
+	watch 1
 	wait "$reader"
-	end_group "$timer"
+	unwatch
 }
 
-# must SECONDS LOG COMMAND…: as limited, and a failure is that of the step.
+# must COMMAND…: limited or quick, and a failure is that of the step.
 must() {
-	limited "$@"
+	"$@"
 	[ "$code" = 0 ] || fail "$code" "$text"
 }
 
-# ready SECONDS COMMAND…: asks again until the command succeeds.
-ready() {
-	tries=$(($1 * 10))
-	shift
-	until "$@"; do
-		[ "$tries" -gt 0 ] || return 1
-		tries=$((tries - 1))
-		sleep 0.1 2>/dev/null || { sleep 1; tries=$((tries - 9)); }
-	done
+# says WORD: a line of the output begins with it.
+says() {
+	while read -r line || [ -n "$line" ]; do
+		case $line in
+		"$1"*) return 0 ;;
+		esac
+	done <"$log"
+	return 1
+}
+
+# pause: a tenth of a second, where that can be had.
+pause() {
+	sleep 0.1 2>/dev/null || sleep 1
 }
 
 # each KEY FUNCTION: calls the function with the fields of each such line.
@@ -164,16 +198,9 @@ run_hook() {
 	case $3 in
 	addons/*) export ADDON_DIR="$ANBOX_DIR/$3" ;;
 	esac
-	must "$5" "$logs/$4.${3##*/}.log" "$file"
+	must limited "$5" "$logs/$4.${3##*/}.log" "$file"
 	unset ADDON_DIR
 	cd /
-	end
-}
-
-# check_addon NAME
-check_addon() {
-	begin "addon $1"
-	[ -d "$ANBOX_DIR/addons/$1" ] || fail 1 "the addon is not installed"
 	end
 }
 
@@ -190,19 +217,26 @@ else
 	via=
 fi
 
+# start_android is for use inside a watch.
 start_android() {
 	begin "boot android"
 	if [ -x "$android" ]; then
-		must "$boot_limit" "$logs/android.log" "$android" start
+		must quick "$logs/android.log" "$android" start
 	elif [ "$via" = 'waydroid shell --' ]; then
-		limited "$boot_limit" "$logs/android.log" sh -c 'waydroid session start &'
+		must quick "$logs/android.log" sh -c 'waydroid session start &'
 	fi
-	ready "$boot_limit" booted || fail 124 "Android has not booted after $boot_limit seconds"
+	until booted; do
+		[ -z "$expired" ] || fail 124 "Android has not booted after $limit seconds"
+		pause
+	done
 	end
 }
 
 booted() {
-	[ "$($via getprop sys.boot_completed 2>/dev/null </dev/null | head -c 64)" = 1 ]
+	quick "$work/property" $via getprop sys.boot_completed
+	answer=
+	read -r answer <"$work/property"
+	[ "$answer" = 1 ]
 }
 
 # stop_android: its code is in $code.
@@ -226,159 +260,27 @@ boot_app() {
 	else
 		set -- -a android.intent.action.MAIN -c android.intent.category.LAUNCHER -p "$BOOT_PACKAGE"
 	fi
-	must "$step_limit" "$logs/am.log" $via am start "$@"
-	drain
-	# Some versions of am tell of errors only in words.
-	! grep -q '^Error' "$log" || fail 1
+	# am may print much when it fails, and the file may hold a MiB of it.
+	must quick "$logs/am.log" sh -c 'ulimit -f 2048; exec "$@"' am $via am start "$@"
+	# Some versions of it tell of errors only in words.
+	! says Error || fail 1
 	end
 }
 
-install_apk() {
-	[ -f "$APP_DIR/app.apk" ] || return 0
-	begin "install app.apk"
-	export AMS_PACKAGE="$package" # for stand-ins, which cannot read an APK
-	set --
-	[ -z "$grant_all" ] || set -- -g
-	if [ -z "$via" ]; then
-		set -- "$@" "$APP_DIR/app.apk"
-	else # Android does not see our files
-		input=$APP_DIR/app.apk
-		set -- "$@" -S "$(wc -c <"$input")"
-	fi
-	must "$step_limit" "$logs/install.log" $via pm install -r "$@"
-	input=
-	drain
-	grep -q Success "$log" || fail 1
-	end
-}
-
-# grant PERMISSION
-grant() {
-	begin "grant $1"
-	must "$step_limit" "$logs/install.log" $via pm grant "$package" "$1"
-	end
-}
-
-# Runs inside Android with an archive of one item on its input.
-place='
-	target=$1 name=$2 owner=$3 file_mode=$4 dir_mode=$5
-	if [ "${owner%%:*}" = package ]; then
-		uid=$(stat -c %u "$6") || exit
-		group=${owner#*:}
-		[ "$group" != package ] || group=$uid
-		owner=$uid:$group
-	fi
-	directory() {
-		[ ! -d "$1" ] || return 0
-		directory "${1%/*}" && mkdir "$1" && chown "$owner" "$1" && chmod "$dir_mode" "$1"
-	}
-	directory "$target" && tar -x -f - -C "$target" &&
-		chown -R -h "$owner" "$target/$name" &&
-		find "$target/$name" -type d -exec chmod "$dir_mode" {} + &&
-		find "$target/$name" -type f -exec chmod "$file_mode" {} +'
-
-# put NAME TARGET OWNER FILE-MODE DIR-MODE: copies from extra-data into Android.
-put() {
-	begin "extra data"
-	item=$APP_DIR/extra-data/$1
-	[ -e "$item" ] || fail 1 "extra-data/$1 is not in the package"
-	rm -f "$work/item"
-	mkfifo "$work/item"
-	tar -c -f "$work/item" -C "$APP_DIR/extra-data" "./$1" </dev/null >/dev/null 2>&1 &
-	packer=$!
-	input=$work/item
-	limited "$step_limit" "$logs/install.log" $via sh -c "$place" place \
-		"$root$2" "$1" "$3" "$4" "$5" "$root/data/data/$package"
-	input=
-	[ "$code" = 0 ] || fail "$code" "extra-data/$1 to $2: $text"
-	wait "$packer" || fail $? "extra-data/$1 cannot be read"
-	end
-}
-
-# ---- bootstrap only ----------------------------------------------------------
-
-# networked: there is a route, or there is nothing but loopback to have one.
-networked() {
-	for i in "$root"/sys/class/net/*; do
-		[ "${i##*/}" = lo ] || [ ! -e "$i" ] || break
-		i=
-	done
-	[ -n "$i" ] || return 0
-	{ read -r _ && read -r _; } <"$root/proc/net/route"
-}
-
-# prune PREFIX: removes what is in the package below a directory, "" or "…/", but
-# for what matches a pattern to keep. A subshell, so that it can call itself.
-prune() (
-	for f in "$APP_DIR/$1"* "$APP_DIR/$1".[!.]* "$APP_DIR/$1"..?*; do
-		[ -e "$f" ] || [ -L "$f" ] || continue
-		match "$1${f##*/}"
-		if [ "$verdict" = keep ]; then
-			continue
-		elif [ "$verdict" = above ] && [ -d "$f" ] && [ ! -L "$f" ]; then
-			prune "$1${f##*/}/"
-			rmdir "$f" 2>/dev/null
-		else
-			rm -rf "$f"
-		fi
-	done
-)
-
-# match PATH: the verdict is keep, above (a pattern may match below it) or drop. As
-# in Go's path.Match, a * stays within one element of the path.
-match() {
-	verdict=drop
-	set -f
-	IFS=$nl
-	for pattern in $keep; do
-		path=$1
-		while :; do
-			case ${path%%/*} in
-			${pattern%%/*}) ;;
-			*) break ;;
-			esac
-			case $path,$pattern in
-			*/*,*/*) path=${path#*/} pattern=${pattern#*/} ;;
-			*/*,*) break ;;
-			*,*/*) verdict=above; break ;;
-			*) verdict=keep; break 2 ;;
-			esac
-		done
-	done
-	unset IFS
-	set +f
-}
-
-# ---- phases ------------------------------------------------------------------
-
-bootstrap() {
-	begin network
-	ready 60 networked || fail 124 "no route after 60 seconds"
-	end
-	each addon check_addon
-	hooks install
-	hooks pre-start
-	start_android
-	install_apk
-	each grant grant
-	each data put
-	hooks post-start
-	stop_android
-	stopped
-	begin "prune the package"
-	prune ''
-	# What belongs to this base instance is not for those made from it.
-	rm -rf "$work" "$ANBOX_DIR/session.yaml" "$ANBOX_DIR/userdata"
-	end
-	rm -rf "$logs"
-	sync
-}
+# ---- phases, beside the one in bootstrap.sh -----------------------------------
 
 start() {
 	hooks pre-start
+	watch_boot
 	start_android
 	boot_app
+	unwatch
 	hooks post-start
+}
+
+watch_boot() {
+	limit=$boot_limit
+	watch "$limit"
 }
 
 # stopped: the hooks run, too, when Android did not stop well.
@@ -392,8 +294,8 @@ stopped() {
 	fail "$android_code" "$android_text"
 }
 
-# setting KEY VALUE…: one line of the plan.
-setting() {
+# settings reads the lines of the plan that are not something to be done.
+settings() {
 	while IFS=$tab read -r key f1 f2; do
 		case $key in
 		type) INSTANCE_TYPE=$f1 CONTAINER_TYPE=$f1 ;;
@@ -408,7 +310,8 @@ setting() {
 }
 
 trap '[ -z "$job" ] || end_group "$job"; exit 143' HUP INT TERM
-trap : USR1
+trap 'expired=1' USR1
+trap '[ -z "$watcher" ] || end_group "$watcher"' EXIT
 cd /
 [ -d "$logs" ] && [ -d "$work" ] || mkdir -p "$logs" "$work" || exit
 [ ! -e "$plan" ] || rm -f "$plan"
@@ -417,7 +320,7 @@ tar -x -f - -C "$ANBOX_DIR" 2>"$work/tar.log" || { code=$? log=$work/tar.log; fa
 # The plan comes last: with it, everything has arrived.
 [ -e "$plan" ] || fail 1 "the files did not arrive completely"
 package='' BOOT_PACKAGE='' activity='' grant_all='' keep="manifest.yaml${nl}hooks"
-setting
+settings
 case $phase in
 bootstrap) bootstrap ;;
 start) start ;;

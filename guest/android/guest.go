@@ -8,7 +8,7 @@ package android
 import (
 	"archive/tar"
 	"context"
-	_ "embed" // for driver.sh
+	_ "embed" // for the scripts
 	"errors"
 	"fmt"
 	"io"
@@ -21,6 +21,9 @@ import (
 
 //go:embed driver.sh
 var driver string
+
+//go:embed bootstrap.sh
+var bootstrap string
 
 // Guest performs phases inside instances that run Android. It is safe for
 // concurrent use.
@@ -78,8 +81,12 @@ func (g *Guest) Run(ctx context.Context, run ams.GuestRun) error {
 	}()
 	steps := &stepReader{report: run.Report}
 	stderr := &tail{}
+	script := driver
+	if run.Phase == ams.PhaseBootstrap {
+		script = bootstrap + driver
+	}
 	exit, err := run.Exec(ctx, ams.ExecRequest{
-		Command: []string{"sh", "-c", driver, "ams-guest", string(run.Phase)},
+		Command: []string{"sh", "-c", script, "ams-guest", string(run.Phase)},
 		Stdin:   in,
 		Stdout:  steps,
 		Stderr:  stderr,

@@ -4,13 +4,10 @@ import (
 	"archive/tar"
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -19,139 +16,6 @@ import (
 	"github.com/openams/ams"
 	"github.com/openams/ams/guest/android"
 )
-
-// standin records how it was called, and what hooks and programs get to see.
-const standin = `#!/bin/sh
-echo "${0##*/} $*" >>"$AMS_GUEST_ROOT/journal"
-case "${0##*/} $*" in
-"android start") : >"$AMS_GUEST_ROOT/booted" ;;
-"android stop") rm -f "$AMS_GUEST_ROOT/booted"; exit "${STOP_CODE:-0}" ;;
-"getprop sys.boot_completed") [ ! -e "$AMS_GUEST_ROOT/booted" ] || echo 1 ;;
-"pm install"*) echo "got $AMS_PACKAGE"; echo "${PM_SAYS:-Success}" ;;
-"am start"*) echo "${AM_SAYS:-Starting}" ;;
-esac
-`
-
-// machine is a directory that stands for an instance's root, with the shell that
-// runs the driver.
-type machine struct {
-	t     *testing.T
-	root  string
-	shell []string
-	env   []string
-
-	mu    sync.Mutex
-	steps []string
-}
-
-// onShells runs a test with each shell the driver has to run on.
-func onShells(t *testing.T, test func(t *testing.T, m *machine)) {
-	for _, shell := range [][]string{{"busybox", "sh"}, {"dash"}} {
-		t.Run(shell[0], func(t *testing.T) {
-			t.Parallel()
-			_, err := exec.LookPath(shell[0])
-			require.NoError(t, err, "this test needs the packages busybox-static and dash")
-			m := &machine{t: t, root: t.TempDir(), shell: shell}
-			m.write("proc/net/route", 0o644, "Iface\tDestination\neth0\t00000000\n")
-			m.write("sys/class/net/lo/x", 0o644, "")
-			m.write("sys/class/net/eth0/x", 0o644, "")
-			m.write("usr/share/ams/android", 0o755, standin)
-			for _, name := range []string{"pm", "am", "getprop"} {
-				m.write("bin/"+name, 0o755, standin)
-			}
-			test(t, m)
-		})
-	}
-}
-
-// write makes a file below the root.
-func (m *machine) write(name string, mode os.FileMode, content string) {
-	m.t.Helper()
-	file := filepath.Join(m.root, name)
-	require.NoError(m.t, os.MkdirAll(filepath.Dir(file), 0o755))
-	require.NoError(m.t, os.WriteFile(file, []byte(content), 0o600))
-	require.NoError(m.t, os.Chmod(file, mode))
-}
-
-// read returns a file's content, "" if there is none.
-func (m *machine) read(name string) string {
-	b, err := os.ReadFile(filepath.Join(m.root, name))
-	if !errors.Is(err, os.ErrNotExist) {
-		require.NoError(m.t, err)
-	}
-	return string(b)
-}
-
-// exec is the GuestRun.Exec of this machine.
-func (m *machine) exec(ctx context.Context, req ams.ExecRequest) (int, error) {
-	cmd := exec.CommandContext(ctx, m.shell[0], slices.Concat(m.shell[1:], req.Command[1:])...)
-	cmd.Env = append([]string{
-		"AMS_GUEST_ROOT=" + m.root,
-		"PATH=" + filepath.Join(m.root, "bin") + ":" + os.Getenv("PATH"),
-	}, m.env...)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = req.Stdin, req.Stdout, req.Stderr
-	cmd.WaitDelay = 100 * time.Millisecond
-	err := cmd.Run()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
-		return exit.ExitCode(), ctx.Err()
-	}
-	return 0, err
-}
-
-// run performs a phase. Steps that ended are kept in m.steps, with the code.
-func (m *machine) run(phase ams.GuestPhase, version *ams.Version, files map[string]member) error {
-	run := ams.GuestRun{
-		Phase:    phase,
-		Instance: ams.Instance{ID: "btavtegj1qm58qg7ru50", Base: phase == ams.PhaseBootstrap},
-		Version:  version,
-		Exec:     m.exec,
-		Files:    map[string][]byte{"session.yaml": []byte("session"), "userdata": []byte("user data")},
-		Report: func(s ams.GuestStep) {
-			m.mu.Lock()
-			defer m.mu.Unlock()
-			if s.Ended {
-				m.steps = append(m.steps, fmt.Sprintf("%s: %d", s.Name, s.Exit))
-			}
-		},
-	}
-	if files != nil {
-		run.Package = packageOf(files)
-	}
-	return android.New(android.Options{BootTimeout: 10 * time.Second, StepTimeout: 10 * time.Second}).Run(m.t.Context(), run)
-}
-
-// member is a file of a package.
-type member struct {
-	mode    int64
-	content string
-}
-
-func packageOf(files map[string]member) func(context.Context, *tar.Writer, string) error {
-	return func(_ context.Context, tw *tar.Writer, prefix string) error {
-		for name, f := range files {
-			h := &tar.Header{Typeflag: tar.TypeReg, Name: prefix + name, Mode: f.mode, Size: int64(len(f.content))}
-			if f.mode == 0 {
-				h.Typeflag, h.Mode = tar.TypeDir, 0o755
-			}
-			if err := tw.WriteHeader(h); err != nil {
-				return err
-			}
-			if _, err := tw.Write([]byte(f.content)); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-}
-
-// application is a version whose hooks get a second.
-func application() *ams.Version {
-	return &ams.Version{
-		Manifest: ams.Manifest{Name: "candy", Hooks: ams.Hooks{Timeout: "1s"}},
-		APK:      ams.APKInfo{Package: "com.example.candy", MainActivity: ".Main"},
-	}
-}
 
 const reveal = `#!/bin/sh
 hook=${0##*/}
@@ -208,12 +72,40 @@ func TestStart(t *testing.T) {
 	})
 }
 
-// journal returns what was recorded since it was last asked.
-func (m *machine) journal() []string {
-	m.t.Helper()
-	s := m.read("journal")
-	m.write("journal", 0o644, "")
-	return strings.Split(strings.TrimSuffix(s, "\n"), "\n")
+// A raw instance has no application: Android starts, and nothing in it.
+func TestRaw(t *testing.T) {
+	onShells(t, func(t *testing.T, m *machine) {
+		require.NoError(t, m.run(ams.PhaseStart, nil, nil))
+		require.NoError(t, m.run(ams.PhaseStop, nil, nil))
+		require.Equal(t, []string{"android start", "getprop sys.boot_completed", "android stop"}, m.journal())
+	})
+}
+
+// Without an activity the launcher's choice of the package is started.
+func TestNoActivity(t *testing.T) {
+	onShells(t, func(t *testing.T, m *machine) {
+		v := application()
+		v.APK.MainActivity = ""
+		require.NoError(t, m.run(ams.PhaseStart, v, nil))
+		require.Contains(t, m.journal(),
+			"am start -a android.intent.action.MAIN -c android.intent.category.LAUNCHER -p com.example.candy")
+	})
+}
+
+func TestAndroidDoesNotBoot(t *testing.T) {
+	onShells(t, func(t *testing.T, m *machine) {
+		for script, want := range map[string]string{
+			"exit 0":     "boot android exited with code 124: Android has not booted after 1 seconds",
+			"sleep 1000": "boot android exited with code 124: timed out after 1 seconds",
+			"exit 9":     "boot android exited with code 9",
+		} {
+			m.write("usr/share/ams/android", 0o755, "#!/bin/sh\n"+script+"\n")
+			err := android.New(android.Options{BootTimeout: time.Second}).Run(t.Context(), ams.GuestRun{
+				Phase: ams.PhaseStart, Exec: m.exec, Report: func(ams.GuestStep) {},
+			})
+			require.EqualError(t, err, want)
+		}
+	})
 }
 
 func TestHookFailures(t *testing.T) {
@@ -236,7 +128,11 @@ func TestHookFailures(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			onShells(t, func(t *testing.T, m *machine) {
 				m.write("var/lib/anbox/app/hooks/pre-start", test.mode, test.script)
-				err := m.run(ams.PhaseStart, application(), nil)
+				v := application()
+				if strings.HasPrefix(test.want, "124") {
+					v.Manifest.Hooks.Timeout = "1s"
+				}
+				err := m.run(ams.PhaseStart, v, nil)
 				require.ErrorIs(t, err, ams.ErrFailed)
 				require.True(t, strings.HasPrefix(err.Error(), "pre-start hook of application exited with code "+test.want), "%s", err)
 				require.LessOrEqual(t, len(err.Error()), 5<<10)
@@ -251,12 +147,6 @@ func TestHookFailures(t *testing.T) {
 			})
 		})
 	}
-}
-
-// alive reports whether a process exists and is not a zombie.
-func alive(pid string) bool {
-	b, err := os.ReadFile("/proc/" + pid + "/stat")
-	return err == nil && !strings.Contains(string(b), ") Z ")
 }
 
 func TestHookThatIsNoFile(t *testing.T) {
@@ -275,7 +165,7 @@ func TestHookThatIsNoFile(t *testing.T) {
 func TestHookLeavesService(t *testing.T) {
 	onShells(t, func(t *testing.T, m *machine) {
 		m.write("var/lib/anbox/app/hooks/pre-start", 0o755,
-			"#!/bin/sh\n(sleep 60; echo never) &\necho $! >\"$AMS_GUEST_ROOT/pids\"\n")
+			"#!/bin/sh\nsleep 60 &\necho $! >\"$AMS_GUEST_ROOT/pids\"\n")
 		begin := time.Now()
 		require.NoError(t, m.run(ams.PhaseStart, application(), nil))
 		require.Less(t, time.Since(begin), 5*time.Second)
@@ -308,14 +198,14 @@ func TestAndroidFailures(t *testing.T) {
 func TestPrune(t *testing.T) {
 	onShells(t, func(t *testing.T, m *machine) {
 		v := application()
-		v.Manifest.Bootstrap.Keep = []string{"config/*.ini", "ass*", "sub/[^x]/deep", `odd\*name`, "sp ace"}
+		v.Manifest.Bootstrap.Keep = []string{"config/*.ini", "ass*", "sub/[^x]/deep", `odd\*name`, "sp ace", "com,ma/x,y"}
 		f := member{0o644, "x"}
 		require.NoError(t, m.run(ams.PhaseBootstrap, v, map[string]member{
 			"manifest.yaml": f, "hooks/any": f, "app.apk": f, "extra-data/big": f,
 			"config/one.ini": f, "config/.two.ini": f, "config/one.txt": f, "config/more/three.ini": f,
 			"assets/x/y": f, "b": f, ".hidden": f, "..odd": f,
 			"sub/x/deep": f, "sub/y/deep/tree": f, "sub/y/shallow": f,
-			"odd*name": f, "oddXname": f, "sp ace": f, "sp": f, "new\nline": f, "-rf": f,
+			"com,ma/x,y": f, "com,ma/z": f, "odd*name": f, "oddXname": f, "sp ace": f, "sp": f, "new\nline": f, "-rf": f,
 		}))
 		var left []string
 		base := filepath.Join(m.root, "var/lib/anbox")
@@ -326,7 +216,7 @@ func TestPrune(t *testing.T) {
 			return err
 		}))
 		require.Equal(t, []string{
-			"app/assets/x/y", "app/config/.two.ini", "app/config/one.ini", "app/hooks/any", "app/manifest.yaml",
+			"app/assets/x/y", "app/com,ma/x,y", "app/config/.two.ini", "app/config/one.ini", "app/hooks/any", "app/manifest.yaml",
 			"app/odd*name", "app/sp ace", "app/sub/y/deep/tree",
 		}, left)
 	})
@@ -361,22 +251,22 @@ func TestPackageBreaks(t *testing.T) {
 	})
 }
 
+// A driver that is told to end takes its hook along.
 func TestCancel(t *testing.T) {
 	onShells(t, func(t *testing.T, m *machine) {
-		v := application()
-		v.Manifest.Hooks.Timeout = "5m"
-		m.write("var/lib/anbox/app/hooks/pre-start", 0o755, "#!/bin/sh\n: >\"$AMS_GUEST_ROOT/hanging\"\nexec sleep 60\n")
+		m.write("var/lib/anbox/app/hooks/pre-start", 0o755, "#!/bin/sh\nsleep 60 &\necho $$ $! >\"$AMS_GUEST_ROOT/pids\"\nwait\n")
 		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error)
 		go func() {
-			for ctx.Err() == nil {
-				if _, err := os.Stat(filepath.Join(m.root, "hanging")); err == nil {
-					cancel()
-				}
-			}
+			ended <- android.New(android.Options{}).Run(ctx, ams.GuestRun{
+				Phase: ams.PhaseStart, Version: application(), Exec: m.exec, Report: func(ams.GuestStep) {},
+			})
 		}()
-		err := android.New(android.Options{}).Run(ctx, ams.GuestRun{
-			Phase: ams.PhaseStart, Version: v, Exec: m.exec, Report: func(ams.GuestStep) {},
-		})
-		require.ErrorIs(t, err, context.Canceled)
+		require.Eventually(t, func() bool { return strings.HasSuffix(m.read("pids"), "\n") }, 10*time.Second, 10*time.Millisecond)
+		cancel()
+		require.ErrorIs(t, <-ended, context.Canceled)
+		for _, pid := range strings.Fields(m.read("pids")) {
+			require.Eventually(t, func() bool { return !alive(pid) }, 5*time.Second, 10*time.Millisecond, "process %s is left", pid)
+		}
 	})
 }

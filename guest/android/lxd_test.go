@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -24,6 +25,7 @@ type container struct {
 	c     lxd.InstanceServer
 	name  string
 	steps []string
+	limit time.Duration // of a step; 0 is the default
 }
 
 func launch(t testing.TB, name string) *container {
@@ -91,7 +93,7 @@ func (c *container) run(phase ams.GuestPhase, v *ams.Version, files map[string]m
 	if files != nil {
 		run.Package = packageOf(files)
 	}
-	return android.New(android.Options{StepTimeout: 3 * time.Second}).Run(ctx, run)
+	return android.New(android.Options{StepTimeout: c.limit}).Run(ctx, run)
 }
 
 // journal returns the calls of Android and of hooks, without their times.
@@ -204,15 +206,33 @@ UID:1015 660 /sdcard/Android/obb/com.example.candy/main 1.obb
 /var/lib/anbox/app/manifest.yaml
 `, c.sh("find /var/lib/anbox | grep -v addons/ | sort"))
 
-	// The same instance as a regular one, which it would be the image of.
-	c.steps = nil
-	c.sh("echo >/var/lib/anbox-test/journal")
-	v.Manifest.Addons = nil
+	// What is made of it runs without another installation.
+	built := c.sh("wc -l </var/lib/anbox-test/journal")
+	lxdtest.Stop(t, c.c, c.name)
+	op, err := c.c.CreateImage(api.ImagesPost{
+		Source: &api.ImagesPostSource{Type: "instance", Name: c.name}, CompressionAlgorithm: "none",
+		Aliases: []api.ImageAlias{{Name: "guest-candy"}},
+	}, nil)
+	require.NoError(t, err)
+	require.NoError(t, op.Wait())
+	c = &container{t: t, c: c.c, name: "guest-regular"}
+	lxdtest.Launch(t, c.c, c.name, "guest-candy")
 	require.NoError(t, c.run(ams.PhaseStart, v, nil))
+	require.NoError(t, c.run(ams.PhaseStop, v, nil))
 	require.Equal(t, []string{
-		"pre-start regular application none", "android start", "getprop sys.boot_completed",
-		"am start -n com.example.candy/.Main", "post-start regular application none",
-	}, c.journal())
+		"pre-start regular " + sugar + " none", "pre-start regular " + salt + " none", "pre-start regular application none",
+		"android start", "getprop sys.boot_completed", "am start -n com.example.candy/.Main",
+		"post-start regular application none", "android stop", "post-stop regular application 0",
+		"post-stop regular " + salt + " 0", "post-stop regular " + sugar + " 0",
+	}, c.journal()[n(t, built):])
+}
+
+// n is the number in s.
+func n(t *testing.T, s string) int {
+	t.Helper()
+	n, err := strconv.Atoi(strings.TrimSpace(s))
+	require.NoError(t, err)
+	return n
 }
 
 func TestFailuresInLXD(t *testing.T) {
@@ -238,6 +258,9 @@ func TestFailuresInLXD(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			c := launch(t, "guest-"+test.name)
 			v, files := candy()
+			if strings.Contains(test.want, " 124: ") {
+				c.limit, v.Manifest.Hooks.Timeout = 3*time.Second, "1s"
+			}
 			for name, f := range test.files {
 				if f.mode < 0 {
 					delete(files, name)
@@ -261,7 +284,6 @@ func TestGigabyteInLXD(t *testing.T) {
 	t.Parallel()
 	c := launch(t, "guest-gigabyte")
 	v := application()
-	v.Manifest.Hooks.Timeout = "1m"
 	err := c.run(ams.PhaseBootstrap, v, map[string]member{
 		"hooks/pre-start": {0o755, "#!/bin/sh\nhead -c 1000000000 /dev/zero; echo the end; exit 3\n"},
 	})

@@ -148,16 +148,17 @@ type hook struct {
 // instances (install, prepare) and in regular ones (restore, backup).
 func hooksOf(run ams.GuestRun) []hook {
 	var owners []hook
+	limit := cmp.Or(run.HookTimeout, ams.DefaultHookTimeout)
 	if v := run.Version; v != nil {
-		limit := cmp.Or(run.HookTimeout, ams.DefaultHookTimeout)
 		for _, name := range v.Manifest.Addons {
 			owners = append(owners, hook{whose: "addon " + name, dir: "addons/" + name, limit: limit})
 		}
 		if v.Manifest.Hooks.Timeout != "" {
 			limit = v.Manifest.Hooks.Limit()
 		}
-		owners = append(owners, hook{whose: "application", dir: "app", limit: limit})
 	}
+	// Also without a version: that of a running instance may have been deleted.
+	owners = append(owners, hook{whose: "application", dir: "app", limit: limit})
 	var all []hook
 	add := func(slot string, owners []hook, names ...string) {
 		for _, h := range owners {

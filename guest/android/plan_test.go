@@ -79,29 +79,6 @@ hook post-stop addon one addons/one post-stop 300
 	}
 }
 
-func TestShellPattern(t *testing.T) {
-	for in, want := range map[string]string{
-		"*.txt":        "*.txt",
-		"a/b?/":        "a/b?",
-		"[^a-c]x":      "[!a-c]x",
-		"[!a]":         `[\!a]`,
-		"[a^]":         `[a\^]`,
-		"[[^]":         `[\[\^]`,
-		"[[:alpha:]":   `[\[\:alpha\:]`,
-		`\*lit\[eral`:  `\*lit\[eral`,
-		`[\]\-x]`:      `[\]\-x]`,
-		"$(reboot)`;'": "$(reboot)`;'",
-	} {
-		got, err := shellPattern(in)
-		require.NoError(t, err, in)
-		require.Equal(t, want, got)
-	}
-	for _, in := range []string{"", "/", "[a", "../x", "/abs", "a/../b", "a//b", `a\`, "[a/b]", `a\/b`, "./a"} {
-		_, err := shellPattern(in)
-		require.ErrorIs(t, err, ams.ErrInvalid, in)
-	}
-}
-
 func TestStepReader(t *testing.T) {
 	var got []ams.GuestStep
 	r := &stepReader{report: func(s ams.GuestStep) { got = append(got, s) }}

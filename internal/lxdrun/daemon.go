@@ -53,7 +53,7 @@ func Missing() string {
 	if os.Geteuid() != 0 {
 		missing = append(missing, "root")
 	}
-	for _, name := range []string{"lxd", "dnsmasq", "iptables", "sh", "setsid"} {
+	for _, name := range []string{"lxd", "lxc", "dnsmasq", "iptables", "sh", "setsid"} {
 		if _, err := exec.LookPath(name); err != nil {
 			missing = append(missing, name)
 		}

@@ -1,7 +1,11 @@
 package lxdrun_test
 
 import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
 	"context"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -12,18 +16,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/openams/ams/internal/lxdrun"
+	"github.com/openams/ams/internal/lxdtest"
 )
-
-// need skips where LXD cannot run, unless it must.
-func need(t *testing.T) {
-	t.Helper()
-	m := lxdrun.Missing()
-	if m == "" {
-		return
-	}
-	require.True(t, os.Getenv("CI") != "true" && os.Getenv("AMS_REQUIRE_LXD") != "1", "missing %s", m)
-	t.Skipf("missing %s", m)
-}
 
 // lxc runs the command line client against d and returns its output.
 func lxc(t *testing.T, d *lxdrun.Daemon, args ...string) string {
@@ -36,20 +30,14 @@ func lxc(t *testing.T, d *lxdrun.Daemon, args ...string) string {
 }
 
 func TestDaemon(t *testing.T) {
-	need(t)
+	lxdtest.Check(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
-	t0 := time.Now()
 	d, err := lxdrun.Start(ctx, lxdrun.Options{})
 	require.NoError(t, err)
-	t.Log("start", time.Since(t0))
 	t.Cleanup(func() { require.NoError(t, d.Stop(context.Background())) })
 
-	image := filepath.Join(t.TempDir(), "image.tar.gz")
-	f, err := os.Create(image)
-	require.NoError(t, err)
-	require.NoError(t, lxdrun.BuildImage(f))
-	require.NoError(t, f.Close())
+	image := lxdtest.ImageFile(t)
 	lxc(t, d, "image", "import", image, "--alias", "test")
 	lxc(t, d, "launch", "test", "c1")
 	lxc(t, d, "launch", "test", "c2")
@@ -58,20 +46,17 @@ func TestDaemon(t *testing.T) {
 		return len(out) > len("10.x.x.x")
 	}, 10*time.Second, 50*time.Millisecond, "c1 gets no address")
 
-	t0 = time.Now()
+	begin := time.Now()
 	lxc(t, d, "stop", "c1")
-	require.Less(t, time.Since(t0), 5*time.Second, "a graceful stop is slow")
-	t.Log("graceful stop", time.Since(t0))
+	require.Less(t, time.Since(begin), 5*time.Second, "a graceful stop is slow")
 
-	uptime := lxc(t, d, "exec", "c2", "--", "stat", "-c", "%Y", "/proc/1")
+	booted := lxc(t, d, "exec", "c2", "--", "stat", "-c", "%Y", "/proc/1")
 	require.NoError(t, d.Kill())
 	require.NoError(t, d.Restart(ctx))
-	require.Equal(t, uptime, lxc(t, d, "exec", "c2", "--", "stat", "-c", "%Y", "/proc/1"),
+	require.Equal(t, booted, lxc(t, d, "exec", "c2", "--", "stat", "-c", "%Y", "/proc/1"),
 		"the instance did not survive the daemon")
 
-	t0 = time.Now()
 	require.NoError(t, d.Stop(ctx))
-	t.Log("stop", time.Since(t0))
 	gone(t, d.Dir, d.Bridge)
 }
 
@@ -89,5 +74,30 @@ func gone(t *testing.T, dir, bridge string) {
 	for _, p := range procs {
 		cmdline, _ := os.ReadFile(filepath.Join(p, "cmdline")) // it may have ended
 		require.NotContains(t, string(cmdline), dir, p)
+	}
+}
+
+func TestBuildImage(t *testing.T) {
+	lxdtest.Programs(t, "busybox")
+	var one, two bytes.Buffer
+	require.NoError(t, lxdrun.BuildImage(&one))
+	require.NoError(t, lxdrun.BuildImage(&two))
+	require.True(t, bytes.Equal(one.Bytes(), two.Bytes()), "two builds differ")
+	require.Less(t, one.Len(), 2<<20)
+
+	z, err := gzip.NewReader(&one)
+	require.NoError(t, err)
+	members := map[string]bool{}
+	for tr := tar.NewReader(z); ; {
+		h, err := tr.Next()
+		if err == io.EOF {
+			break
+		}
+		require.NoError(t, err)
+		require.False(t, members[h.Name], "%s is there twice", h.Name)
+		members[h.Name] = true
+	}
+	for _, name := range []string{"metadata.yaml", "rootfs/bin/sh", "rootfs/sbin/init", "rootfs/usr/bin/pm", "rootfs/data/app/"} {
+		require.True(t, members[name], name)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/openams/ams/internal/lxdrun"
+	"github.com/openams/ams/internal/lxdtest"
 )
 
 // TestMain is also the program that TestOrphan kills: it runs a daemon with an
@@ -41,13 +42,8 @@ func TestMain(m *testing.M) {
 }
 
 func TestOrphan(t *testing.T) {
-	need(t)
-	image := filepath.Join(t.TempDir(), "image.tar.gz")
-	f, err := os.Create(image)
-	require.NoError(t, err)
-	require.NoError(t, lxdrun.BuildImage(f))
-	require.NoError(t, f.Close())
-
+	lxdtest.Check(t)
+	image := lxdtest.ImageFile(t)
 	owner := exec.CommandContext(t.Context(), os.Args[0])
 	owner.Env = append(os.Environ(), "LXDRUN_TEST_OWN="+image)
 	owner.Stderr = os.Stderr

@@ -43,14 +43,27 @@ var shared = sync.OnceValues(func() (*lxdrun.Daemon, error) {
 // is missing.
 func Check(t testing.TB) {
 	t.Helper()
-	m := lxdrun.Missing()
-	switch {
-	case m == "":
-	case os.Getenv("CI") == "true" || os.Getenv("AMS_REQUIRE_LXD") == "1":
-		t.Fatalf("LXD is required here, but there is no %s", m)
-	default:
-		t.Skipf("no LXD: missing %s", m)
+	if m := lxdrun.Missing(); m != "" {
+		giveUp(t, m)
 	}
+}
+
+// Programs does as Check where one of the programs is missing.
+func Programs(t testing.TB, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		if _, err := exec.LookPath(name); err != nil {
+			giveUp(t, name)
+		}
+	}
+}
+
+func giveUp(t testing.TB, missing string) {
+	t.Helper()
+	if os.Getenv("CI") == "true" || os.Getenv("AMS_REQUIRE_LXD") == "1" {
+		t.Fatalf("this test must run here, but misses %s", missing)
+	}
+	t.Skipf("missing %s", missing)
 }
 
 // Require returns this process's LXD daemon, which has the test image under

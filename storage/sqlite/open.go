@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -68,6 +69,9 @@ func (s *Store) open(path string, o *Options) (err error) {
 	if err := createFile(path); err != nil {
 		return err
 	}
+	if err := checkFile(path); err != nil {
+		return err
+	}
 	if err := migrateFile(path); err != nil {
 		return err
 	}
@@ -117,9 +121,9 @@ func (o *Options) dsn(path string, readOnly bool) string {
 // pragmas returns what each connection is set to besides.
 func (o *Options) pragmas() string {
 	sql := `PRAGMA temp_store = MEMORY;
-		PRAGMA cache_size = -16384;         -- KiB
-		PRAGMA wal_autocheckpoint = 4000;   -- pages of 4 KiB
-		PRAGMA journal_size_limit = 67108864;`
+		PRAGMA cache_size = -16384;        -- KiB
+		PRAGMA wal_autocheckpoint = 8000;  -- pages of 4 KiB
+		PRAGMA journal_size_limit = 33554432;`
 	if o.maxPages > 0 {
 		sql += fmt.Sprintf("PRAGMA max_page_count = %d;", o.maxPages)
 	}
@@ -150,6 +154,26 @@ func createFile(path string) error {
 		return ams.Errorf(ams.ErrInternal, "create the database: %w", err)
 	}
 	return nil
+}
+
+// checkFile refuses a file that does not begin as a database does. SQLite itself
+// takes a short one for empty and writes over it.
+func checkFile(path string) error {
+	const magic = "SQLite format 3\x00"
+	f, err := os.Open(path)
+	if err != nil {
+		return ams.Errorf(ams.ErrInternal, "open the database: %w", err)
+	}
+	defer f.Close()
+	begin := make([]byte, len(magic))
+	n, err := io.ReadFull(f, begin)
+	switch {
+	case errors.Is(err, io.EOF), string(begin[:n]) == magic:
+		return nil
+	case err == nil, errors.Is(err, io.ErrUnexpectedEOF):
+		return ams.Errorf(ams.ErrCorrupt, "database %s: file is not a database", path)
+	}
+	return ams.Errorf(ams.ErrInternal, "open the database: %w", err)
 }
 
 // syncDir makes the names in a directory durable.

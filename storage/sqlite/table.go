@@ -3,6 +3,7 @@ package sqlite
 import (
 	"database/sql/driver"
 	"encoding/json"
+	"reflect"
 	"strings"
 
 	"github.com/openams/ams"
@@ -19,8 +20,9 @@ type schema[Row, Filter any] struct {
 	values  func(*Row) []driver.Value // of columns: string and int64 only
 	filter  func(*query, *Filter)
 
-	// The statements, made by complete.
+	// Made by complete.
 	get, read, insert, remove string
+	slim                      reflect.Type
 }
 
 // complete puts the statements together that are the same each time.
@@ -30,6 +32,7 @@ func (s *schema[Row, Filter]) complete() *schema[Row, Filter] {
 	s.read = "SELECT " + columns + " FROM " + s.table + " WHERE id = ?"
 	s.insert = "INSERT INTO " + s.table + " (" + columns + ", id, data) VALUES (1" +
 		strings.Repeat(", ?", len(s.columns)+2) + ")"
+	s.slim = slim(reflect.TypeFor[Row]())
 	s.remove = "DELETE FROM " + s.table + " WHERE id = ?"
 	return s
 }
@@ -106,14 +109,14 @@ func (t table[Row, Filter]) Put(row Row) error {
 	}
 	id, rev := t.schema.key(&row), t.schema.rev(&row)
 	*rev++ // row is a copy
-	data, err := json.Marshal(&row)
+	data, err := t.schema.encode(&row)
 	if err != nil {
 		return ams.Errorf(ams.ErrInternal, "%s %q cannot be stored: %w", t.schema.kind, id, err)
 	}
 	if *rev == 1 {
-		_, err = t.tx.conn.exec(t.schema.insert, append(t.schema.values(&row), id, string(data))...)
+		_, err = t.tx.conn.exec(t.schema.insert, append(t.schema.values(&row), id, data)...)
 	} else {
-		err = t.update(id, *rev, t.schema.values(&row), string(data))
+		err = t.update(id, *rev, t.schema.values(&row), data)
 	}
 	switch clashOf(err) {
 	case clashKey:

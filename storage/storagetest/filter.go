@@ -68,7 +68,7 @@ func images() noun[ams.Image, ams.ImageFilter] {
 		rev:   func(r *row) *int64 { return &r.Rev },
 		label: func(r *row) *string { return &r.Name },
 		filters: []filterCase[row, filter]{
-			{"id", filter{ID: rowID(0)}, func(r *row) bool { return r.ID == rowID(0) }},
+			{"id", filter{ID: rowID(3)}, func(r *row) bool { return r.ID == rowID(3) }},
 			{"name", filter{Name: "name-4"}, func(r *row) bool { return r.Name == "name-4" }},
 			{"name and vm", filter{Name: "name-5", VM: &no}, func(r *row) bool { return r.Name == "name-5" && !r.VM }},
 			{"vm", filter{VM: &yes}, func(r *row) bool { return r.VM }},

@@ -14,12 +14,19 @@ cd "$(dirname "$0")"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# from_debian_11 unpacks the named packages into $work/debian. It gives apt its own
-# directories, so the machine's package sources stay as they are.
+# from_debian_11 unpacks the named packages into $work/debian. It asks the mirror that
+# the machine uses, but gives apt its own directories, so that the machine's package
+# sources stay as they are.
 from_debian_11() {
+    local mirror
+    mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Origin: Debian' 'Label: Debian' | sed 1q)
+    if [ -z "$mirror" ]; then
+        echo "this machine has no Debian mirror: set ANDROID_JAR and DX_JAR" >&2
+        exit 1
+    fi
     mkdir -p "$work"/apt/{lists,cache}/partial "$work/debian"
-    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]" \
-        "http://deb.debian.org/debian bullseye main" > "$work/apt/sources.list"
+    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror bullseye main" \
+        > "$work/apt/sources.list"
     local options=(
         -qq
         -o "Dir::Etc::SourceList=$work/apt/sources.list" -o Dir::Etc::SourceParts=/dev/null

@@ -1,0 +1,302 @@
+package lxd
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/canonical/lxd/shared/api"
+	"github.com/gorilla/websocket"
+
+	"github.com/openams/ams"
+)
+
+// killTime is how long a command that was killed may take to end; then its
+// connections are cut.
+const killTime = 2 * time.Second
+
+const sigkill = 9
+
+// Exec implements ams.Execer. A program that is not there ends with 127. A reader
+// behind req.Stdin that never returns is left behind with a goroutine; it is no
+// longer used once that read returns.
+func (b *Backend) Exec(ctx context.Context, ref ams.Ref, req ams.ExecRequest) (int, error) {
+	if len(req.Command) == 0 {
+		return 0, ams.Errorf(ams.ErrInvalid, "exec: the command is empty")
+	}
+	if err := checkRef(ref); err != nil {
+		return 0, err
+	}
+	if err := b.own(ctx, ref); err != nil {
+		return 0, err
+	}
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	// The session outlives ctx, so that there is time to kill.
+	c, s, err := b.link.session(context.WithoutCancel(ctx), b.cfg.Project, "", true)
+	if err != nil {
+		return 0, b.classify(ctx, err)
+	}
+	defer s.close()
+	e := &execution{c: c, path: b.path("instances", instanceName(ref.ID), "exec"), req: req}
+	done := make(chan error, 1)
+	go func() { done <- e.run(s.ctx) }()
+	select {
+	case err = <-done:
+	case <-ctx.Done():
+		e.kill()
+		select {
+		case <-done:
+		case <-time.After(killTime):
+		}
+		return 0, ctx.Err()
+	}
+	if err == nil {
+		return e.exit, nil
+	}
+	return 0, b.execError(ctx, ref, err)
+}
+
+// execError says why a command did not run.
+func (b *Backend) execError(ctx context.Context, ref ams.Ref, err error) error {
+	var stream *streamError
+	if errors.As(err, &stream) {
+		return stream.err
+	}
+	i, getErr := b.get(ctx, ref)
+	switch {
+	case getErr != nil:
+		return getErr
+	case power(i) != ams.PowerRunning:
+		return ams.Errorf(ams.ErrState, "instance %q is not running", ref.ID)
+	}
+	return b.classify(ctx, err)
+}
+
+// path returns the path of something in the backend's project.
+func (b *Backend) path(parts ...string) string {
+	for n, p := range parts {
+		parts[n] = url.PathEscape(p)
+	}
+	return "/1.0/" + strings.Join(parts, "/") + "?project=" + url.QueryEscape(b.cfg.Project)
+}
+
+// execution is a command that runs.
+type execution struct {
+	c    server
+	path string
+	req  ams.ExecRequest
+	exit int
+
+	mu      sync.Mutex
+	control *websocket.Conn // nil until it is connected
+	killed  bool
+}
+
+// run runs the command and returns once every byte of its output was written.
+func (e *execution) run(ctx context.Context) error {
+	op, secrets, err := e.start()
+	if err != nil {
+		return err
+	}
+	conns, err := e.connect(op.ID, secrets)
+	if err != nil {
+		return err
+	}
+	outputs := map[string]io.Writer{"1": e.req.Stdout, "2": e.req.Stderr}
+	if e.req.Interactive {
+		outputs = map[string]io.Writer{"0": e.req.Stdout}
+	}
+	copied := make(chan error, len(outputs))
+	for fd, w := range outputs {
+		go func() { copied <- receive(conns[fd], w) }()
+	}
+	go send(conns["0"], e.req.Stdin, e.req.Interactive)
+	go drain(conns[api.SecretNameControl])
+	if !e.req.Interactive {
+		go drain(conns["0"])
+	}
+
+	end, err := e.wait(ctx, op.ID)
+	if err != nil {
+		return err
+	}
+	for range outputs {
+		if copyErr := <-copied; copyErr != nil {
+			err = copyErr
+		}
+	}
+	if err != nil {
+		return err
+	}
+	code, ok := end.Metadata["return"].(float64)
+	if !ok {
+		return failed(end.Err)
+	}
+	e.exit = int(code)
+	return nil
+}
+
+// start asks LXD to run the command once its streams are connected.
+func (e *execution) start() (*api.Operation, map[string]string, error) {
+	resp, _, err := e.c.RawQuery(http.MethodPost, e.path, api.InstanceExecPost{
+		Command:     e.req.Command,
+		WaitForWS:   true,
+		Interactive: e.req.Interactive,
+		Environment: e.req.Env,
+		Width:       e.req.Width,
+		Height:      e.req.Height,
+	}, "")
+	if err != nil {
+		return nil, nil, err
+	}
+	op, err := resp.MetadataAsOperation()
+	if err != nil {
+		return nil, nil, err
+	}
+	var metadata struct {
+		FDs map[string]string `json:"fds"`
+	}
+	raw, err := json.Marshal(op.Metadata)
+	if err == nil {
+		err = json.Unmarshal(raw, &metadata)
+	}
+	return op, metadata.FDs, err
+}
+
+// connect connects all streams of the command at once.
+func (e *execution) connect(op string, secrets map[string]string) (map[string]*websocket.Conn, error) {
+	conns := map[string]*websocket.Conn{}
+	errs := make(chan error, len(secrets))
+	var mu sync.Mutex
+	for fd, secret := range secrets {
+		go func() {
+			conn, err := e.c.GetOperationWebsocket(op, secret)
+			mu.Lock()
+			conns[fd] = conn
+			mu.Unlock()
+			errs <- err
+		}()
+	}
+	var first error
+	for range secrets {
+		if err := <-errs; err != nil && first == nil {
+			first = err
+		}
+	}
+	if first != nil {
+		return nil, first
+	}
+	for _, fd := range []string{"0", api.SecretNameControl} {
+		if conns[fd] == nil {
+			return nil, errors.New("LXD gave no stream " + fd)
+		}
+	}
+	e.mu.Lock()
+	e.control = conns[api.SecretNameControl]
+	killed := e.killed
+	e.mu.Unlock()
+	if killed {
+		e.kill()
+	}
+	return conns, nil
+}
+
+// kill kills the command, now or as soon as it runs.
+func (e *execution) kill() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.killed = true
+	if e.control != nil {
+		_ = e.control.SetWriteDeadline(time.Now().Add(killTime))
+		_ = e.control.WriteJSON(api.InstanceExecControl{Command: "signal", Signal: sigkill})
+	}
+}
+
+// wait waits for the end of the command.
+func (e *execution) wait(ctx context.Context, id string) (*api.Operation, error) {
+	for {
+		op, _, err := e.c.GetOperationWait(id, -1)
+		if err != nil || op.StatusCode.IsFinal() || ctx.Err() != nil {
+			return op, err
+		}
+	}
+}
+
+// streamError is an error of the caller's reader or writer.
+type streamError struct{ err error }
+
+func (e *streamError) Error() string { return e.err.Error() }
+
+// receive copies what the command writes to w. LXD ends a stream with a text
+// message or by closing it.
+func receive(conn *websocket.Conn, w io.Writer) error {
+	defer conn.Close() //nolint:errcheck // nothing more comes
+	if w == nil {
+		w = io.Discard
+	}
+	for {
+		kind, r, err := conn.NextReader()
+		if websocket.IsCloseError(err, websocket.CloseNormalClosure) || err == nil && kind == websocket.TextMessage {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		to := &writer{w: w}
+		if _, err := io.Copy(to, r); err != nil {
+			if to.err != nil {
+				return &streamError{to.err}
+			}
+			return err
+		}
+	}
+}
+
+// writer remembers the error of the writer below it.
+type writer struct {
+	w   io.Writer
+	err error
+}
+
+func (w *writer) Write(p []byte) (int, error) {
+	n, err := w.w.Write(p)
+	w.err = err
+	return n, err
+}
+
+// send copies r to the command's input and ends that, but for a terminal, which
+// is given up with its input.
+func send(conn *websocket.Conn, r io.Reader, terminal bool) {
+	if r != nil {
+		buf := make([]byte, 32<<10)
+		for {
+			n, err := r.Read(buf)
+			if n > 0 && conn.WriteMessage(websocket.BinaryMessage, buf[:n]) != nil {
+				return
+			}
+			if err != nil {
+				break
+			}
+		}
+	}
+	if !terminal {
+		_ = conn.WriteMessage(websocket.TextMessage, nil)
+	}
+}
+
+// drain reads what comes besides data, which answers LXD's pings.
+func drain(conn *websocket.Conn) {
+	for {
+		if _, _, err := conn.NextReader(); err != nil {
+			return
+		}
+	}
+}

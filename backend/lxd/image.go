@@ -1,0 +1,291 @@
+package lxd
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"hash"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+
+	client "github.com/canonical/lxd/client"
+	"github.com/canonical/lxd/shared/api"
+
+	"github.com/openams/ams"
+)
+
+// The marks of an image, in its properties.
+const (
+	imageCluster = "ams.cluster"
+	imageAlias   = "ams.alias"
+	imageOf      = "ams.instance" // of a published one: id and attempt
+)
+
+// imagesKey is the lock for what looks at an image's aliases and then acts.
+const imagesKey = "images"
+
+// aliasMark is the description of an alias of ours: it may be on an image that is
+// not.
+func aliasMark(cluster string) string { return imageCluster + "=" + cluster }
+
+func checkAlias(cluster, alias string) error {
+	switch {
+	case cluster == "":
+		return ams.Errorf(ams.ErrInvalid, "the cluster must be set")
+	case alias == "" || len(alias) > 200 || strings.ContainsAny(alias, "/ ?&+"):
+		return ams.Errorf(ams.ErrInvalid, "image alias %q: must be 1 to 200 bytes without any of \"/ ?&+\"", alias)
+	}
+	return nil
+}
+
+// ImportImage implements ams.ImageKeeper. It takes what LXD does: a unified
+// tarball, compressed or not. The image is streamed and LXD checks it.
+func (b *Backend) ImportImage(ctx context.Context, cluster, alias string, r io.Reader) (ams.BackendImage, error) {
+	if err := checkAlias(cluster, alias); err != nil {
+		return ams.BackendImage{}, err
+	}
+	unlock, err := b.locks.lock(ctx, "alias "+alias)
+	if err != nil {
+		return ams.BackendImage{}, err
+	}
+	defer unlock()
+	have, found, err := b.ownAlias(ctx, cluster, alias)
+	if found || err != nil {
+		return have, err
+	}
+	fingerprint, err := b.upload(ctx, cluster, alias, r)
+	if err != nil {
+		return ams.BackendImage{}, err
+	}
+	return b.label(ctx, cluster, alias, fingerprint)
+}
+
+// ownAlias returns the image behind an alias if that exists and is ours.
+func (b *Backend) ownAlias(ctx context.Context, cluster, alias string) (ams.BackendImage, bool, error) {
+	var entry *api.ImageAliasesEntry
+	var image *api.Image
+	err := b.do(ctx, func(c server) (err error) {
+		if entry, _, err = c.GetImageAlias(alias); err != nil {
+			return err
+		}
+		if entry.Description != aliasMark(cluster) {
+			return &ams.Error{Code: ams.ErrExists, Kind: "image alias", ID: alias}
+		}
+		image, _, err = c.GetImage(entry.Target)
+		return err
+	})
+	switch {
+	case ams.CodeOf(err) == ams.ErrNotFound:
+		return ams.BackendImage{}, false, nil
+	case err != nil:
+		return ams.BackendImage{}, false, err
+	}
+	return backendImage(image, alias), true, nil
+}
+
+func backendImage(i *api.Image, alias string) ams.BackendImage {
+	return ams.BackendImage{Alias: alias, Fingerprint: i.Fingerprint, Architecture: i.Architecture, Size: i.Size}
+}
+
+// upload sends an image, marked, without alias, and returns its fingerprint. An
+// image that is there already is kept as it is, whosever it is.
+func (b *Backend) upload(ctx context.Context, cluster, alias string, r io.Reader) (string, error) {
+	in := &hashing{r: r, hash: sha256.New()}
+	var op api.Operation
+	post := api.ImagesPost{}
+	post.Properties = map[string]string{imageCluster: cluster, imageAlias: alias}
+	err := b.do(ctx, func(c server) error {
+		o, err := c.CreateImage(post, &client.ImageCreateArgs{MetaFile: in, MetaName: "image"})
+		if err == nil {
+			op = o.Get()
+		}
+		return err
+	})
+	if readErr := in.failure(); readErr != nil && ctx.Err() == nil {
+		return "", readErr
+	}
+	if err != nil {
+		return "", err
+	}
+	_, err = b.wait(ctx, op)
+	fingerprint := in.sum()
+	if err == nil {
+		return fingerprint, nil
+	}
+	if ams.CodeOf(err) == ams.ErrNoSpace || !refused(err) {
+		return "", err
+	}
+	// LXD refused it: for it has it, or because of what it is.
+	getErr := b.do(ctx, func(c server) error {
+		_, _, err := c.GetImage(fingerprint)
+		return err
+	})
+	switch {
+	case getErr == nil:
+		return fingerprint, nil
+	case ams.CodeOf(getErr) != ams.ErrNotFound:
+		return "", getErr
+	}
+	return "", ams.Errorf(ams.ErrInvalid, "this is not an image that LXD takes: %w", err)
+}
+
+// label puts an alias of ours on an image.
+func (b *Backend) label(ctx context.Context, cluster, alias, fingerprint string) (ams.BackendImage, error) {
+	unlock, err := b.locks.lock(ctx, imagesKey)
+	if err != nil {
+		return ams.BackendImage{}, err
+	}
+	defer unlock()
+	post := api.ImageAliasesPost{}
+	post.Name, post.Target, post.Description, post.Type = alias, fingerprint, aliasMark(cluster), "container"
+	err = b.do(ctx, func(c server) error { return c.CreateImageAlias(post) })
+	if err != nil && ams.CodeOf(err) != ams.ErrExists {
+		if ams.CodeOf(err) == ams.ErrNotFound {
+			return ams.BackendImage{}, ams.Errorf(ams.ErrUnavailable, "image %q was deleted while it got its alias", fingerprint)
+		}
+		return ams.BackendImage{}, err
+	}
+	have, found, err := b.ownAlias(ctx, cluster, alias)
+	if err == nil && !found {
+		err = ams.Errorf(ams.ErrUnavailable, "image alias %q was deleted while it was made", alias)
+	}
+	return have, err
+}
+
+// DeleteImage implements ams.ImageKeeper. An alias that is not ours is left
+// alone.
+func (b *Backend) DeleteImage(ctx context.Context, cluster, alias string) error {
+	if err := checkAlias(cluster, alias); err != nil {
+		return err
+	}
+	unlock, err := b.locks.lock(ctx, "alias "+alias)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	unlockAll, err := b.locks.lock(ctx, imagesKey)
+	if err != nil {
+		return err
+	}
+	defer unlockAll()
+	have, found, err := b.ownAlias(ctx, cluster, alias)
+	if ams.CodeOf(err) == ams.ErrExists {
+		return nil
+	}
+	if !found || err != nil {
+		return err
+	}
+	err = b.do(ctx, func(c server) error { return c.DeleteImageAlias(alias) })
+	if err != nil && ams.CodeOf(err) != ams.ErrNotFound {
+		return err
+	}
+	return b.deleteBare(ctx, cluster, have.Fingerprint)
+}
+
+// DeleteFingerprint implements ams.ImageKeeper.
+func (b *Backend) DeleteFingerprint(ctx context.Context, cluster, fingerprint string) error {
+	if err := checkAlias(cluster, fingerprint); err != nil {
+		return err
+	}
+	unlock, err := b.locks.lock(ctx, imagesKey)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return b.deleteBare(ctx, cluster, fingerprint)
+}
+
+// deleteBare deletes an image if it is ours and has no alias.
+func (b *Backend) deleteBare(ctx context.Context, cluster, fingerprint string) error {
+	var op api.Operation
+	err := b.do(ctx, func(c server) error {
+		image, _, err := c.GetImage(fingerprint)
+		if err != nil {
+			return err
+		}
+		if image.Fingerprint != fingerprint || image.Properties[imageCluster] != cluster || len(image.Aliases) > 0 {
+			op.StatusCode = api.Success
+			return nil
+		}
+		o, err := c.DeleteImage(fingerprint)
+		if err == nil {
+			op = o.Get()
+		}
+		return err
+	})
+	if err == nil {
+		_, err = b.wait(ctx, op)
+	}
+	if ams.CodeOf(err) == ams.ErrNotFound {
+		return nil
+	}
+	return err
+}
+
+// ListImages implements ams.ImageKeeper. The list is sorted by alias, then
+// fingerprint.
+func (b *Backend) ListImages(ctx context.Context, cluster string) ([]ams.BackendImage, error) {
+	if cluster == "" {
+		return nil, ctx.Err()
+	}
+	var all []api.Image
+	err := b.do(ctx, func(c server) (err error) {
+		all, err = c.GetImages()
+		return err
+	})
+	var list []ams.BackendImage
+	for _, i := range all {
+		for _, a := range i.Aliases {
+			if a.Description == aliasMark(cluster) {
+				list = append(list, backendImage(&i, a.Name))
+			}
+		}
+		if len(i.Aliases) == 0 && i.Properties[imageCluster] == cluster {
+			list = append(list, backendImage(&i, ""))
+		}
+	}
+	slices.SortFunc(list, func(x, y ams.BackendImage) int {
+		return strings.Compare(x.Alias+" "+x.Fingerprint, y.Alias+" "+y.Fingerprint)
+	})
+	return list, err
+}
+
+// hashing hashes what is read through it, and remembers why that ended. The
+// transport may still be reading when its answer is there.
+type hashing struct {
+	r  io.Reader
+	mu sync.Mutex
+
+	hash hash.Hash
+	err  error
+}
+
+func (h *hashing) Read(p []byte) (int, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	n, err := h.r.Read(p)
+	h.hash.Write(p[:n])
+	if err != nil {
+		h.err = err
+	}
+	return n, err
+}
+
+// failure returns the error of the reader, if there was one.
+func (h *hashing) failure() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if errors.Is(h.err, io.EOF) {
+		return nil
+	}
+	return h.err
+}
+
+func (h *hashing) sum() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return hex.EncodeToString(h.hash.Sum(nil))
+}

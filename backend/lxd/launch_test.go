@@ -1,0 +1,142 @@
+package lxd_test
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	client "github.com/canonical/lxd/client"
+	"github.com/canonical/lxd/shared/api"
+	"github.com/stretchr/testify/require"
+
+	"github.com/openams/ams"
+	"github.com/openams/ams/backend/lxd"
+	"github.com/openams/ams/internal/lxdtest"
+)
+
+// BenchmarkLaunch compares a launch (create, start, one command) through the
+// backend with the same written with LXD's client.
+func BenchmarkLaunch(b *testing.B) {
+	d := lxdtest.Require(b)
+	c := lxdtest.Connect(b, d)
+	alias, _, err := c.GetImageAlias(lxdtest.ImageAlias)
+	require.NoError(b, err)
+	s, _, err := c.GetServer()
+	require.NoError(b, err)
+	backend, err := lxd.Open(b.Context(), lxd.Config{Socket: d.Socket})
+	require.NoError(b, err)
+	defer backend.Close() //nolint:errcheck // it returns nil
+
+	b.Run("Backend", func(b *testing.B) {
+		for b.Loop() {
+			ref := ams.Ref{Cluster: "bench", ID: "backend", Node: s.Environment.ServerName}
+			require.NoError(b, backend.Create(b.Context(), ams.InstanceSpec{Ref: ref, Attempt: "1", Fingerprint: alias.Target, CPUs: 1, Memory: 256 << 20}))
+			require.NoError(b, backend.Start(b.Context(), ref))
+			var out bytes.Buffer
+			exit, err := backend.Exec(b.Context(), ref, ams.ExecRequest{Command: []string{"echo", "up"}, Stdout: &out})
+			require.NoError(b, err)
+			require.Zero(b, exit)
+			require.Equal(b, "up\n", out.String())
+			b.StopTimer()
+			require.NoError(b, backend.Stop(b.Context(), ref, true, 0))
+			require.NoError(b, backend.Delete(b.Context(), ref))
+			b.StartTimer()
+		}
+	})
+	b.Run("Client", func(b *testing.B) {
+		done := func(op client.Operation, err error) {
+			require.NoError(b, err)
+			require.NoError(b, op.Wait())
+		}
+		for b.Loop() {
+			post := api.InstancesPost{Name: "bench", Source: api.InstanceSource{Type: "image", Fingerprint: alias.Target}}
+			post.Config = map[string]string{"limits.memory": "256MiB", "limits.cpu.allowance": "100ms/100ms"}
+			done(c.CreateInstance(post))
+			done(c.UpdateInstanceState("bench", api.InstanceStatePut{Action: "start", Timeout: -1}, ""))
+			out, finished := &buffer{}, make(chan bool)
+			done(c.ExecInstance("bench", api.InstanceExecPost{Command: []string{"echo", "up"}, WaitForWS: true},
+				&client.InstanceExecArgs{Stdin: strings.NewReader(""), Stdout: out, Stderr: &buffer{}, DataDone: finished}))
+			<-finished
+			require.Equal(b, "up\n", out.String())
+			b.StopTimer()
+			done(c.UpdateInstanceState("bench", api.InstanceStatePut{Action: "stop", Timeout: -1, Force: true}, ""))
+			done(c.DeleteInstance("bench"))
+			b.StartTimer()
+		}
+	})
+}
+
+type buffer struct{ bytes.Buffer }
+
+// Close makes the buffer fit where the client wants to close it.
+func (*buffer) Close() error { return nil }
+
+// TestNothingHeld does everything many times, failures included, and counts what
+// the process holds after.
+func TestNothingHeld(t *testing.T) {
+	d := lxdtest.Require(t)
+	c := lxdtest.Connect(t, d)
+	lxdtest.Launch(t, c, "held", lxdtest.ImageAlias) // so that the bridge is up
+	alias, _, err := c.GetImageAlias(lxdtest.ImageAlias)
+	require.NoError(t, err)
+	b := open(t, lxd.Config{Socket: d.Socket})
+	nodes, err := b.Nodes(t.Context())
+	require.NoError(t, err)
+	ref := ams.Ref{Cluster: "held-test", ID: "h1", Node: nodes[0].Name}
+	require.NoError(t, b.Create(t.Context(), ams.InstanceSpec{Ref: ref, Attempt: "1", Fingerprint: alias.Target}))
+	require.NoError(t, b.Start(t.Context(), ref))
+	defer func() {
+		require.NoError(t, b.Stop(context.Background(), ref, true, 0))
+		require.NoError(t, b.Delete(context.Background(), ref))
+	}()
+	round := func() {
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		_, err := b.Exec(ctx, ref, ams.ExecRequest{Command: []string{"true"}})
+		require.NoError(t, err)
+		_, err = b.Logs(ctx, ref)
+		require.NoError(t, err)
+		_, err = b.OpenLog(ctx, ref, "no-such.log")
+		require.ErrorIs(t, err, ams.ErrNotFound)
+		_, err = b.Get(ctx, ams.Ref{Cluster: "held-test", ID: "absent", Node: ref.Node})
+		require.ErrorIs(t, err, ams.ErrNotFound)
+		_, err = b.List(ctx, "held-test")
+		require.NoError(t, err)
+		_, err = b.ImportImage(ctx, "held-test", "bad", strings.NewReader("not an image"))
+		require.ErrorIs(t, err, ams.ErrInvalid)
+		short, cancelShort := context.WithTimeout(ctx, 50*time.Millisecond)
+		defer cancelShort()
+		_, err = b.Exec(short, ref, ams.ExecRequest{Command: []string{"sleep", "100"}})
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.ErrorIs(t, b.Watch(short, "held-test", func(string) {}), context.DeadlineExceeded)
+	}
+	for range 3 {
+		round()
+	}
+	files, routines := held(t)
+	for range 20 {
+		round()
+	}
+	// Connections that are kept may differ by a few; a leak is at least 20.
+	require.Eventually(t, func() bool {
+		f, r := held(t)
+		return f < files+10 && r < routines+15
+	}, 20*time.Second, 100*time.Millisecond, "files or goroutines were left behind")
+
+	// No sleep that was killed lives on.
+	var out bytes.Buffer
+	_, err = b.Exec(t.Context(), ref, ams.ExecRequest{Command: []string{"ps"}, Stdout: &out})
+	require.NoError(t, err)
+	require.NotContains(t, out.String(), "sleep 100\n")
+}
+
+// held counts the process's open files and goroutines.
+func held(t *testing.T) (files, routines int) {
+	entries, err := os.ReadDir("/proc/self/fd")
+	require.NoError(t, err)
+	return len(entries), runtime.NumGoroutine()
+}

@@ -1,0 +1,197 @@
+package lxd
+
+import (
+	"context"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/canonical/lxd/shared/api"
+
+	"github.com/openams/ams"
+)
+
+// Get implements ams.Backend.
+func (b *Backend) Get(ctx context.Context, ref ams.Ref) (ams.Seen, error) {
+	if err := checkRef(ref); err != nil {
+		return ams.Seen{}, err
+	}
+	var full *api.InstanceFull
+	var i *api.Instance
+	err := b.do(ctx, func(c server) (err error) {
+		if full, _, err = c.GetInstanceFull(instanceName(ref.ID)); err == nil {
+			i = &full.Instance
+		}
+		return err
+	})
+	if err := b.claim(ref, i, err); err != nil {
+		return ams.Seen{}, err
+	}
+	seen, err := b.see(ctx, []api.Instance{*i})
+	if err != nil {
+		return ams.Seen{}, err
+	}
+	if seen[0].Power == ams.PowerRunning && full.State != nil {
+		seen[0].Address = stateAddress(full.State)
+	}
+	return seen[0], nil
+}
+
+// List implements ams.Backend. Addresses are those of the DHCP leases of LXD's
+// own networks; what has none there has one in Get only. The list is sorted by
+// id.
+func (b *Backend) List(ctx context.Context, cluster string) ([]ams.Seen, error) {
+	if cluster == "" {
+		return nil, ctx.Err()
+	}
+	var all []api.Instance
+	err := b.do(ctx, func(c server) (err error) {
+		all, err = c.GetInstancesWithFilter(api.InstanceTypeAny, []string{"config." + markCluster + "=" + cluster})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	all = slices.DeleteFunc(all, func(i api.Instance) bool {
+		id, ok := strings.CutPrefix(i.Name, prefix)
+		return !ok || !owns(i.Config, ams.Ref{Cluster: cluster, ID: id})
+	})
+	for _, i := range all {
+		b.known.add(i.Name, cluster)
+	}
+	list, err := b.see(ctx, all)
+	if err != nil {
+		return nil, err
+	}
+	leases := b.leases(ctx, all)
+	for n, i := range all {
+		if list[n].Power == ams.PowerRunning {
+			list[n].Address = leaseAddress(&i, leases)
+		}
+	}
+	slices.SortFunc(list, func(x, y ams.Seen) int { return strings.Compare(x.ID, y.ID) })
+	return list, nil
+}
+
+// see is what is seen of instances, without addresses. Those that look half made
+// may be in the making, which takes another look.
+func (b *Backend) see(ctx context.Context, all []api.Instance) ([]ams.Seen, error) {
+	var ops []api.Operation
+	if slices.ContainsFunc(all, func(i api.Instance) bool { return halfMade(&i) }) {
+		err := b.do(ctx, func(c server) (err error) {
+			ops, err = c.GetOperations()
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	list := make([]ams.Seen, 0, len(all))
+	for _, i := range all {
+		s := ams.Seen{
+			ID:      i.Config[markID],
+			Attempt: i.Config[markAttempt],
+			Node:    b.nodeOf(&i),
+			Power:   power(&i),
+		}
+		if halfMade(&i) && !slices.ContainsFunc(ops, func(op api.Operation) bool { return concerns(op, i.Name) }) {
+			s.Power = ams.PowerBroken
+		}
+		list = append(list, s)
+	}
+	return list, nil
+}
+
+// nodeOf returns where an instance is.
+func (b *Backend) nodeOf(i *api.Instance) string {
+	if b.clustered {
+		return i.Location
+	}
+	return b.name
+}
+
+// power returns the power of an instance, which may be half made.
+func power(i *api.Instance) ams.Power {
+	switch i.StatusCode {
+	case api.Stopped, api.Aborting, api.Starting:
+		return ams.PowerStopped
+	case api.Running, api.Ready, api.Frozen, api.Freezing, api.Thawed, api.Stopping:
+		return ams.PowerRunning
+	}
+	return ams.PowerUnknown // api.Error: LXD, or the member it is on, cannot tell
+}
+
+// halfMade reports whether an instance is stopped, was never started, and lacks
+// what LXD writes last when it makes one: that its templates are to be applied
+// when it starts.
+func halfMade(i *api.Instance) bool {
+	idmap := i.Config["volatile.last_state.idmap"]
+	return i.StatusCode == api.Stopped &&
+		i.Config["volatile.apply_template"] == "" &&
+		i.Config["volatile.last_state.power"] == "" &&
+		(idmap == "" || idmap == "[]")
+}
+
+// stateAddress returns the first global IPv4 address of an instance, of eth0 if
+// it has that.
+func stateAddress(state *api.InstanceState) string {
+	names := slices.SortedFunc(maps.Keys(state.Network), func(x, y string) int {
+		if (x == "eth0") != (y == "eth0") {
+			if x == "eth0" {
+				return -1
+			}
+			return 1
+		}
+		return strings.Compare(x, y)
+	})
+	for _, name := range names {
+		for _, a := range state.Network[name].Addresses {
+			if a.Family == "inet" && a.Scope == "global" {
+				return a.Address
+			}
+		}
+	}
+	return ""
+}
+
+// leases returns the IPv4 addresses that LXD's networks gave out, by hardware
+// address, for the networks that the instances are on. A network that is not
+// LXD's has none.
+func (b *Backend) leases(ctx context.Context, all []api.Instance) map[string]string {
+	networks := map[string]bool{}
+	for _, i := range all {
+		if i.StatusCode != api.Running {
+			continue
+		}
+		for _, d := range i.ExpandedDevices {
+			if d["type"] == "nic" && d["network"] != "" {
+				networks[d["network"]] = true
+			}
+		}
+	}
+	addresses := map[string]string{}
+	for name := range networks {
+		// An address that is not known now is told later: no error.
+		_ = b.do(ctx, func(c server) error {
+			leases, err := c.GetNetworkLeases(name)
+			for _, l := range leases {
+				if a, err := netip.ParseAddr(l.Address); err == nil && a.Is4() && l.Hwaddr != "" {
+					addresses[l.Hwaddr] = l.Address
+				}
+			}
+			return err
+		})
+	}
+	return addresses
+}
+
+// leaseAddress returns the address of an instance's first NIC by name.
+func leaseAddress(i *api.Instance, leases map[string]string) string {
+	for _, name := range slices.Sorted(maps.Keys(i.ExpandedDevices)) {
+		if a := leases[i.Config["volatile."+name+".hwaddr"]]; a != "" {
+			return a
+		}
+	}
+	return ""
+}
