@@ -86,17 +86,34 @@ func (e *engine) do(ctx context.Context, in *Instance, s *sight, st step) error 
 	case actSettle:
 		return e.commit(ctx, in, func(c *change, in *Instance) error { return c.settle(m, in, st.status) })
 	case actForget:
-		return m.update(context.WithoutCancel(ctx), func(c *change) error {
-			row, err := c.Instances().Get(in.ID)
-			if err != nil {
-				return ignoreNotFound(err)
+		if in.Base && in.Bootstrapped {
+			if err := e.unpublish(ctx, in); err != nil {
+				return err
 			}
-			return c.forget(&row)
-		})
+		}
+		return e.forget(ctx, in)
 	case actFail:
 		return e.commit(ctx, in, func(c *change, in *Instance) error { return c.failInstance(in, st.code, st.text) })
 	}
 	return Errorf(ErrInternal, "no such action: %d", st.act)
+}
+
+// forget deletes the row of what is gone, if that is still what is wanted.
+func (e *engine) forget(ctx context.Context, was *Instance) error {
+	err := e.m.update(context.WithoutCancel(ctx), func(c *change) error {
+		in, err := c.Instances().Get(was.ID)
+		switch {
+		case err != nil:
+			return ignoreNotFound(err)
+		case in.Want != was.Want || in.Operation != was.Operation:
+			return errChanged
+		}
+		return c.forget(&in)
+	})
+	if err != nil && !errors.Is(err, errChanged) {
+		return commitError{err}
+	}
+	return err
 }
 
 // look asks the backend what there is. That its node does not answer is news

@@ -88,11 +88,13 @@ func (s *Applications) Revoke(ctx context.Context, idOrName string, number int) 
 func (s *Applications) setPublished(ctx context.Context, idOrName string, number int, to bool) error {
 	return s.m.update(ctx, func(c *change) error {
 		app, v, err := findVersion(c, idOrName, number)
-		if err != nil || v.Published == to {
+		switch {
+		case err != nil:
 			return err
-		}
-		if v.Status != VersionActive {
+		case v.Status != VersionActive:
 			return versionState(&app, &v, "is not active")
+		case v.Published == to:
+			return nil
 		}
 		v.Published, v.UpdatedAt = to, c.now
 		action := "published"
@@ -227,13 +229,8 @@ func (e *engine) deleteVersions(ctx context.Context, id string) error {
 		if v.BaseInstance != "" || e.draining() {
 			continue // its end wakes us again
 		}
-		if keeper, ok := BackendAs[ImageKeeper](e.m.backend); ok {
-			err := e.call(ctx, "delete image", &Instance{}, e.m.cfg.CallTimeout, func(ctx context.Context) error {
-				return keeper.DeleteImage(ctx, e.mark, imageAlias(v.ApplicationID, v.Number))
-			})
-			if err != nil {
-				return err
-			}
+		if err := e.dropImage(ctx, imageAlias(v.ApplicationID, v.Number)); err != nil {
+			return err
 		}
 		err := e.m.update(ctx, func(c *change) error {
 			if err := c.Versions().Delete(v.ID); err != nil {

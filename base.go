@@ -143,6 +143,34 @@ func (e *engine) publish(ctx context.Context, in *Instance) error {
 	})
 }
 
+// unpublish removes the image of a version that did not become active: its
+// publication may have gone further than we were told.
+func (e *engine) unpublish(ctx context.Context, in *Instance) error {
+	var v Version
+	err := e.m.view(ctx, func(tx Tx) (err error) {
+		v, err = tx.Versions().Get(versionID(in.ApplicationID, in.Version))
+		return ignoreNotFound(err)
+	})
+	if err != nil {
+		return commitError{err}
+	}
+	if v.Status == VersionActive {
+		return nil
+	}
+	return e.dropImage(ctx, imageAlias(in.ApplicationID, in.Version))
+}
+
+// dropImage removes an image from the backend.
+func (e *engine) dropImage(ctx context.Context, alias string) error {
+	keeper, ok := BackendAs[ImageKeeper](e.m.backend)
+	if !ok {
+		return nil
+	}
+	return e.call(ctx, "delete image", &Instance{}, e.m.cfg.CallTimeout, func(ctx context.Context) error {
+		return keeper.DeleteImage(ctx, e.mark, alias)
+	})
+}
+
 // baseFailed ends a build that failed: the version keeps the reason and the
 // logs, the instance goes.
 func (c *change) baseFailed(in *Instance) error {

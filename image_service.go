@@ -234,7 +234,7 @@ func (e *engine) passImage(ctx context.Context, id string) {
 		err = ignoreNotFound(err)
 	case !ok:
 	case image.Status == ImageDeleted:
-		err = e.deleteImage(ctx, keeper, &image)
+		err = e.deleteImage(ctx, &image)
 	case image.Status == ImageInitializing:
 		err = e.importImage(ctx, keeper, &image)
 	}
@@ -265,6 +265,11 @@ func (e *engine) importImage(ctx context.Context, keeper ImageKeeper, image *Ima
 	if err != nil && (ctx.Err() != nil || errors.Is(err, ErrUnavailable)) {
 		return err
 	}
+	if err != nil { // an earlier try may have gone further than we were told
+		if err := e.dropImage(ctx, imageAlias(image.ID, image.Versions[i].Number)); err != nil {
+			return err
+		}
+	}
 	return e.m.update(context.WithoutCancel(ctx), func(c *change) error {
 		row, gerr := c.Images().Get(image.ID)
 		if gerr != nil || row.Status != ImageInitializing {
@@ -285,12 +290,9 @@ func (e *engine) importImage(ctx context.Context, keeper ImageKeeper, image *Ima
 	})
 }
 
-func (e *engine) deleteImage(ctx context.Context, keeper ImageKeeper, image *Image) error {
+func (e *engine) deleteImage(ctx context.Context, image *Image) error {
 	for _, v := range image.Versions {
-		err := e.call(ctx, "delete image", &Instance{}, e.m.cfg.CallTimeout, func(ctx context.Context) error {
-			return keeper.DeleteImage(ctx, e.mark, imageAlias(image.ID, v.Number))
-		})
-		if err != nil {
+		if err := e.dropImage(ctx, imageAlias(image.ID, v.Number)); err != nil {
 			return err
 		}
 	}

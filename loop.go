@@ -150,8 +150,9 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// compareLoop compares with the backend, again and again; the first time also
-// wakes everything that is unfinished.
+// compareLoop compares with the backend, again and again, and wakes everything
+// that is unfinished: nobody else does after a restart, nor when the store told
+// us that a commit failed which it has made after all.
 func (e *engine) compareLoop(ctx context.Context) {
 	recovered := false
 	for tries := 0; ; tries++ {
@@ -159,14 +160,15 @@ func (e *engine) compareLoop(ctx context.Context) {
 		if err == nil {
 			err = e.compare(ctx)
 		}
+		if err == nil {
+			err = e.recover(ctx)
+		}
 		if err == nil && !recovered {
-			if err = e.recover(ctx); err == nil {
-				recovered = true
-				select {
-				case <-e.ready: // an earlier Run
-				default:
-					close(e.ready)
-				}
+			recovered = true
+			select {
+			case <-e.ready: // an earlier Run
+			default:
+				close(e.ready)
 			}
 		}
 		wait := e.m.cfg.CompareInterval
@@ -182,7 +184,7 @@ func (e *engine) compareLoop(ctx context.Context) {
 	}
 }
 
-// recover wakes everything that is not at rest.
+// recover wakes everything that is not at rest and not being worked on.
 func (e *engine) recover(ctx context.Context) error {
 	var wakes []wake
 	err := e.m.view(ctx, func(tx Tx) error {
@@ -215,7 +217,9 @@ func (e *engine) recover(ctx context.Context) error {
 		return err
 	})
 	for _, w := range wakes {
-		e.queue.Add(w.key, w.lane)
+		if !e.queue.Running(w.key) {
+			e.queue.Add(w.key, w.lane)
+		}
 	}
 	return err
 }

@@ -63,7 +63,7 @@ func next(in *Instance, s sight, now time.Time) step {
 	case in.Want == WantDeleted:
 		return nextDeleted(in, s)
 	case in.Failure != "" && !in.Resting:
-		return nextFailed(s)
+		return nextFailed(in, s)
 	case s.power == PowerUnknown:
 		return nextUnknown(in, now)
 	case in.Resting:
@@ -188,7 +188,7 @@ func nextBase(in *Instance, s sight) step {
 }
 
 // nextFailed cleans up after a failure: logs first, then stop, then rest.
-func nextFailed(s sight) step {
+func nextFailed(in *Instance, s sight) step {
 	switch s.power {
 	case PowerRunning:
 		if !s.collected {
@@ -201,6 +201,9 @@ func nextFailed(s sight) step {
 		}
 		return step{act: actSettle, status: InstanceError}
 	case PowerBroken:
+		if in.HasRun && !in.Base {
+			return step{act: actSettle, status: InstanceError} // there may be data to rescue
+		}
 		return step{act: actDelete}
 	case PowerUnknown:
 		return step{act: actLook}
@@ -225,31 +228,32 @@ func nextUnknown(in *Instance, now time.Time) step {
 
 // nextResting corrects a row at rest by what is seen.
 func nextResting(in *Instance, s sight) step {
+	if in.Failure != "" {
+		switch {
+		case s.power == PowerRunning:
+			return step{act: actStop, force: true}
+		case in.Status != InstanceError:
+			return step{act: actSettle, status: InstanceError}
+		}
+		return step{act: actNothing} // a record of the failure; it may never have existed
+	}
 	switch s.power {
 	case PowerAbsent:
-		if in.Failure != "" {
-			return step{act: actNothing} // a record of the failure; it may never have existed
-		}
 		return step{act: actForget}
+	case PowerBroken:
+		return step{act: actFail, code: ErrFailed, text: "the backend reports it as broken"}
 	case PowerRunning:
-		switch {
-		case in.Failure != "":
-			return step{act: actStop, force: true}
-		case in.Status != InstanceRunning:
+		if in.Status != InstanceRunning {
 			return step{act: actSettle, status: InstanceRunning}
 		}
 	case PowerStopped:
-		switch in.Status {
-		case InstanceRunning:
+		switch {
+		case in.Status == InstanceRunning:
 			return step{act: actSettle, status: InstanceStopped}
-		case InstanceUnknown:
-			status := InstanceStopped
-			if in.Failure != "" {
-				status = InstanceError
-			} else if in.Want == WantPrepared {
-				status = InstancePrepared
-			}
-			return step{act: actSettle, status: status}
+		case in.Status == InstanceUnknown && in.Want == WantPrepared:
+			return step{act: actSettle, status: InstancePrepared}
+		case in.Status == InstanceUnknown:
+			return step{act: actSettle, status: InstanceStopped}
 		}
 	}
 	return step{act: actNothing}

@@ -9,6 +9,10 @@ import (
 // errChanged says that somebody wants something else of the instance by now.
 var errChanged = errors.New("the request changed")
 
+// commitError is a fault of the store. It says nothing about the instance: the
+// pass is done again.
+type commitError struct{ error }
+
 // pass brings an instance as far as it gets: look, decide, act, commit, again.
 func (e *engine) pass(ctx context.Context, id string) {
 	s := sight{}
@@ -22,10 +26,7 @@ func (e *engine) pass(ctx context.Context, id string) {
 			return err
 		})
 		if err != nil {
-			if ignoreNotFound(err) != nil && ctx.Err() == nil {
-				e.m.log.Error("reading an instance failed", "instance", id, "error", err)
-				e.queue.AddAfter(instanceKey(id), "watch", time.Second)
-			}
+			e.storeFailed(ctx, id, err)
 			return
 		}
 		now := e.m.now()
@@ -37,8 +38,12 @@ func (e *engine) pass(ctx context.Context, id string) {
 			e.queue.AddAfter(instanceKey(id), wakeInstance(&in).lane, st.until.Sub(now))
 			return
 		}
+		var fault commitError
 		switch err := e.do(ctx, &in, &s, st); {
 		case err == nil, errors.Is(err, errChanged):
+		case errors.As(err, &fault):
+			e.storeFailed(ctx, id, fault.error)
+			return
 		case ctx.Err() != nil:
 			return // interrupted, and woken again; or shutting down
 		default:
@@ -56,10 +61,10 @@ func (e *engine) pass(ctx context.Context, id string) {
 func (e *engine) failed(ctx context.Context, in *Instance, st step, err error) bool {
 	cleaning := in.Want == WantDeleted || in.Failure != "" || in.Resting
 	if !cleaning && !errors.Is(err, ErrUnavailable) {
-		err = e.commit(ctx, in, func(c *change, in *Instance) error {
+		cerr := e.commit(ctx, in, func(c *change, in *Instance) error {
 			return c.failInstance(in, CodeOf(err), err.Error())
 		})
-		return err == nil || errors.Is(err, errChanged)
+		return e.committed(ctx, in, cerr)
 	}
 	wait := backoff(in.Attempts)
 	if in.Resting {
@@ -79,18 +84,30 @@ func (e *engine) failed(ctx context.Context, in *Instance, st step, err error) b
 		return nil
 	})
 	e.m.log.Warn("an action failed and will be tried again", "instance", in.ID, "action", st.act.String(), "error", err, "attempt", in.Attempts+1)
-	if cerr != nil && !errors.Is(cerr, errChanged) && ctx.Err() == nil {
-		e.m.log.Error("writing an instance failed", "instance", in.ID, "error", cerr)
-		e.queue.AddAfter(instanceKey(in.ID), wakeInstance(in).lane, wait)
-		return false
+	return e.committed(ctx, in, cerr)
+}
+
+// committed reports whether a pass goes on after a commit.
+func (e *engine) committed(ctx context.Context, in *Instance, err error) bool {
+	if err == nil || errors.Is(err, errChanged) {
+		return true
 	}
-	return cerr == nil || errors.Is(cerr, errChanged)
+	e.storeFailed(ctx, in.ID, err)
+	return false
+}
+
+// storeFailed has the instance looked at again in a second, if it is there.
+func (e *engine) storeFailed(ctx context.Context, id string, err error) {
+	if ctx.Err() == nil && ignoreNotFound(err) != nil {
+		e.m.log.Error("the store failed; an instance has to wait", "instance", id, "error", err)
+		e.queue.AddAfter(instanceKey(id), "watch", time.Second)
+	}
 }
 
 // commit changes the instance's row. If somebody wants something else of it than
 // when it was read, nothing is changed and the error is errChanged.
 func (e *engine) commit(ctx context.Context, was *Instance, fn func(c *change, in *Instance) error) error {
-	return e.m.update(context.WithoutCancel(ctx), func(c *change) error {
+	err := e.m.update(context.WithoutCancel(ctx), func(c *change) error {
 		in, err := c.Instances().Get(was.ID)
 		if err != nil {
 			return err
@@ -104,6 +121,10 @@ func (e *engine) commit(ctx context.Context, was *Instance, fn func(c *change, i
 		in.UpdatedAt = c.now
 		return c.Instances().Put(in)
 	})
+	if err != nil && !errors.Is(err, errChanged) {
+		return commitError{err}
+	}
+	return err
 }
 
 // failInstance records a failure; what is left of the instance is cleaned up

@@ -13,7 +13,7 @@ import (
 func (e *engine) guest(ctx context.Context, in *Instance, phase GuestPhase, limit time.Duration) error {
 	run, err := e.guestRun(ctx, in, phase)
 	if err != nil {
-		return err
+		return commitError{err}
 	}
 	show := &reporter{save: func(text string) { e.showProgress(ctx, in, text) }}
 	defer show.stop()

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,6 +22,7 @@ import (
 // world is a Manager that runs on a fake cluster.
 type world struct {
 	*ams.Manager
+	now   atomic.Pointer[ams.Manager] // the same, for callers that live through restarts
 	t     testing.TB
 	ctx   context.Context
 	fake  *fake.Backend
@@ -44,22 +46,35 @@ func newWorld(t testing.TB, opts fake.Options, change ...func(*ams.Config)) *wor
 	return w
 }
 
-// start begins a new life of the Manager on the same store and backend.
+// start begins a new life of the Manager on the same store and backend. A store
+// that fails just then ends it, as it should; then it is begun again.
 func (w *world) start() {
-	m, err := ams.New(w.cfg)
-	require.NoError(w.t, err)
-	w.Manager = m
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- m.Run(ctx) }()
-	w.stop = func() {
-		cancel()
-		require.NoError(w.t, <-ended)
-		w.stop = func() {}
+	for tries := 0; ; tries++ {
+		m, err := ams.New(w.cfg)
+		require.NoError(w.t, err)
+		w.Manager = m
+		w.now.Store(m)
+		ctx, cancel := context.WithCancel(context.Background())
+		ended := make(chan error, 1)
+		go func() { ended <- m.Run(ctx) }()
+		ready := make(chan error, 1)
+		go func() { ready <- m.Ready(ctx) }()
+		select {
+		case err := <-ended:
+			cancel()
+			require.Error(w.t, err)
+			require.Less(w.t, tries, 20, err)
+			continue
+		case err := <-ready:
+			require.NoError(w.t, err)
+		}
+		w.stop = func() {
+			cancel()
+			require.NoError(w.t, <-ended)
+			w.stop = func() {}
+		}
+		return
 	}
-	ready, giveUp := context.WithTimeout(context.Background(), 5*time.Minute)
-	defer giveUp()
-	require.NoError(w.t, m.Ready(ready))
 }
 
 // wait waits for an operation and requires that it succeeded.

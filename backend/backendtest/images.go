@@ -1,6 +1,7 @@
 package backendtest
 
 import (
+	"context"
 	"io"
 	"slices"
 	"time"
@@ -194,6 +195,7 @@ func testPublish(e *test) {
 	e.remove(launched.Ref)
 
 	e.Run("Concurrently", e.run(publishConcurrently))
+	e.Run("Cancelled", e.run(publishCancelled))
 	if e.images == nil {
 		e.h.Operator.RemoveImage(e.T, made.Fingerprint)
 		return
@@ -222,6 +224,38 @@ func publishConcurrently(e *test) {
 		require.NoError(e, e.images.DeleteImage(e.ctx, e.cluster, alias))
 	} else {
 		e.h.Operator.RemoveImage(e.T, all[0].Fingerprint)
+	}
+}
+
+// publishCancelled gives up publications after various times: asking again makes
+// one image, and after its deletion none appears.
+func publishCancelled(e *test) {
+	spec := e.create()
+	defer e.remove(spec.Ref)
+	alias := "published-" + newID()
+	publish := func(after time.Duration) {
+		ctx, cancel := context.WithTimeout(e.ctx, after*time.Millisecond)
+		defer cancel()
+		begun := time.Now()
+		_, _ = e.publisher.Publish(ctx, spec.Ref, alias)
+		require.Less(e, time.Since(begun), soon)
+	}
+	for _, after := range []time.Duration{0, 5, 15, 30, 60, 100} {
+		publish(after)
+		made, err := e.publisher.Publish(e.ctx, spec.Ref, alias)
+		require.NoError(e, err)
+		if e.images == nil {
+			e.h.Operator.RemoveImage(e.T, made.Fingerprint)
+			continue
+		}
+		e.hasImages(made)
+		require.NoError(e, e.images.DeleteImage(e.ctx, e.cluster, alias))
+		publish(after)
+		require.NoError(e, e.images.DeleteImage(e.ctx, e.cluster, alias))
+		require.Never(e, func() bool {
+			list, err := e.images.ListImages(e.ctx, e.cluster)
+			return err == nil && len(list) > 0
+		}, 300*time.Millisecond, 50*time.Millisecond, "an image appeared after its deletion")
 	}
 }
 

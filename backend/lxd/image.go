@@ -32,10 +32,10 @@ const imagesKey = "images"
 func aliasMark(cluster string) string { return imageCluster + "=" + cluster }
 
 func checkAlias(cluster, alias string) error {
-	switch {
-	case cluster == "":
-		return ams.Errorf(ams.ErrInvalid, "the cluster must be set")
-	case alias == "" || len(alias) > 200 || strings.ContainsAny(alias, "/ ?&+"):
+	if err := checkCluster(cluster); err != nil {
+		return err
+	}
+	if alias == "" || len(alias) > 200 || strings.ContainsAny(alias, "/ ?&+") {
 		return ams.Errorf(ams.ErrInvalid, "image alias %q: must be 1 to 200 bytes without any of \"/ ?&+\"", alias)
 	}
 	return nil
@@ -118,7 +118,10 @@ func (b *Backend) upload(ctx context.Context, cluster, alias string, r io.Reader
 	if ams.CodeOf(err) == ams.ErrNoSpace || !refused(err) {
 		return "", err
 	}
-	// LXD refused it: for it has it, or because of what it is.
+	// LXD refused it: for it has it, or is about to, or because of what it is.
+	if err := b.settleImages(ctx); err != nil {
+		return "", err
+	}
 	getErr := b.do(ctx, func(c server) error {
 		_, _, err := c.GetImage(fingerprint)
 		return err
@@ -166,18 +169,25 @@ func (b *Backend) DeleteImage(ctx context.Context, cluster, alias string) error 
 		return err
 	}
 	defer unlock()
-	unlockAll, err := b.locks.lock(ctx, imagesKey)
-	if err != nil {
-		return err
-	}
-	defer unlockAll()
 	have, found, err := b.ownAlias(ctx, cluster, alias)
+	if !found && err == nil {
+		// One that was given up may be about to appear.
+		if err := b.settleImages(ctx); err != nil {
+			return err
+		}
+		have, found, err = b.ownAlias(ctx, cluster, alias)
+	}
 	if ams.CodeOf(err) == ams.ErrExists {
 		return nil
 	}
 	if !found || err != nil {
 		return err
 	}
+	unlockImages, err := b.locks.lock(ctx, imagesKey)
+	if err != nil {
+		return err
+	}
+	defer unlockImages()
 	err = b.do(ctx, func(c server) error { return c.DeleteImageAlias(alias) })
 	if err != nil && ams.CodeOf(err) != ams.ErrNotFound {
 		return err
@@ -228,8 +238,8 @@ func (b *Backend) deleteBare(ctx context.Context, cluster, fingerprint string) e
 // ListImages implements ams.ImageKeeper. The list is sorted by alias, then
 // fingerprint.
 func (b *Backend) ListImages(ctx context.Context, cluster string) ([]ams.BackendImage, error) {
-	if cluster == "" {
-		return nil, ctx.Err()
+	if err := checkCluster(cluster); err != nil {
+		return nil, err
 	}
 	var all []api.Image
 	err := b.do(ctx, func(c server) (err error) {

@@ -31,7 +31,6 @@ type server interface {
 
 	GetInstance(name string) (*api.Instance, string, error)
 	GetInstanceFull(name string) (*api.InstanceFull, string, error)
-	GetInstancesWithFilter(kind api.InstanceType, filters []string) ([]api.Instance, error)
 	GetInstanceConsoleLog(name string, args *client.InstanceConsoleLogArgs) (io.ReadCloser, error)
 	GetInstanceFileSFTP(name string) (*sftp.Client, error)
 	CreateInstance(i api.InstancesPost) (client.Operation, error)

@@ -68,6 +68,8 @@ type Backend struct {
 	known known
 	nodes nodeCache
 
+	awaited awaited
+
 	life context.Context // ends with Close
 	stop context.CancelFunc
 	work sync.WaitGroup // requests whose callers have given up
@@ -163,10 +165,21 @@ const prefix = "ams-"
 
 func instanceName(id string) string { return prefix + id }
 
+// checkCluster checks what becomes part of a filter.
+func checkCluster(cluster string) error {
+	bad := func(r rune) bool {
+		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '-' || r == '_')
+	}
+	if cluster == "" || len(cluster) > 64 || strings.ContainsFunc(cluster, bad) {
+		return ams.Errorf(ams.ErrInvalid, "cluster %q: must be 1 to 64 of a-z, A-Z, 0-9, - and _", cluster)
+	}
+	return nil
+}
+
 // checkRef checks what becomes part of a name.
 func checkRef(ref ams.Ref) error {
-	if ref.Cluster == "" {
-		return ams.Errorf(ams.ErrInvalid, "the cluster must be set")
+	if err := checkCluster(ref.Cluster); err != nil {
+		return err
 	}
 	bad := func(r rune) bool { return !('a' <= r && r <= 'z' || '0' <= r && r <= '9' || r == '-') }
 	if ref.ID == "" || len(ref.ID) > 59 || strings.ContainsFunc(ref.ID, bad) || strings.HasSuffix(ref.ID, "-") {

@@ -5,6 +5,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	client "github.com/canonical/lxd/client"
@@ -76,6 +77,8 @@ func (b *Backend) operate(ctx context.Context, h *held, target string, send func
 
 // wait waits for the end of an operation and returns what it became.
 func (b *Backend) wait(ctx context.Context, op api.Operation) (*api.Operation, error) {
+	b.awaited.add(op.ID)
+	defer b.awaited.remove(op.ID)
 	if !op.StatusCode.IsFinal() {
 		err := b.do(ctx, func(c server) error {
 			o, _, err := c.GetOperationWait(op.ID, -1)
@@ -119,6 +122,65 @@ func concerns(op api.Operation, name string) bool {
 		url, _, _ = strings.Cut(url, "?")
 		return path.Base(url) == name
 	})
+}
+
+// imageOperation describes the operations that import or publish an image. They
+// name neither the image nor the instance, so this text is all that tells them.
+const imageOperation = "Downloading image"
+
+// settleImages waits until no image is being made but by callers that wait for it
+// now: what remains is what was given up, or asked for before a restart.
+func (b *Backend) settleImages(ctx context.Context) error {
+	for {
+		var all []api.Operation
+		err := b.do(ctx, func(c server) (err error) {
+			all, err = c.GetOperations()
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		left := slices.DeleteFunc(all, func(op api.Operation) bool {
+			return op.StatusCode.IsFinal() || op.Description != imageOperation || b.awaited.has(op.ID)
+		})
+		if len(left) == 0 {
+			return nil
+		}
+		for _, op := range left {
+			if _, err := b.wait(ctx, op); err != nil && ctx.Err() != nil {
+				return err
+			}
+		}
+	}
+}
+
+// awaited is the set of operations that are waited for in this process.
+type awaited struct {
+	mu  sync.Mutex
+	ids map[string]int
+}
+
+func (a *awaited) add(id string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.ids == nil {
+		a.ids = map[string]int{}
+	}
+	a.ids[id]++
+}
+
+func (a *awaited) remove(id string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.ids[id]--; a.ids[id] == 0 {
+		delete(a.ids, id)
+	}
+}
+
+func (a *awaited) has(id string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.ids[id] > 0
 }
 
 // settle waits until no operation works on an instance. How they end does not

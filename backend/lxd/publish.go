@@ -35,6 +35,9 @@ func (b *Backend) Publish(ctx context.Context, ref ams.Ref, alias string) (ams.B
 	if err := b.settle(ctx, i.Name); err != nil {
 		return ams.BackendImage{}, err
 	}
+	if err := b.settleImages(ctx); err != nil {
+		return ams.BackendImage{}, err
+	}
 	of := ref.ID + " " + i.Config[markAttempt]
 	have, found, err = b.published(ctx, ref.Cluster, alias, of)
 	if found || err != nil {

@@ -2,8 +2,11 @@ package lxd
 
 import (
 	"context"
+	"fmt"
 	"maps"
+	"net/http"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -39,26 +42,15 @@ func (b *Backend) Get(ctx context.Context, ref ams.Ref) (ams.Seen, error) {
 }
 
 // List implements ams.Backend. Addresses are those of the DHCP leases of LXD's
-// own networks; what has none there has one in Get only. The list is sorted by
-// id.
+// own networks; what has none there has one in Get only. An instance on a member
+// that is offline has no Attempt. The list is sorted by id.
 func (b *Backend) List(ctx context.Context, cluster string) ([]ams.Seen, error) {
-	if cluster == "" {
-		return nil, ctx.Err()
-	}
-	var all []api.Instance
-	err := b.do(ctx, func(c server) (err error) {
-		all, err = c.GetInstancesWithFilter(api.InstanceTypeAny, []string{"config." + markCluster + "=" + cluster})
-		return err
-	})
-	if err != nil {
+	if err := checkCluster(cluster); err != nil {
 		return nil, err
 	}
-	all = slices.DeleteFunc(all, func(i api.Instance) bool {
-		id, ok := strings.CutPrefix(i.Name, prefix)
-		return !ok || !owns(i.Config, ams.Ref{Cluster: cluster, ID: id})
-	})
-	for _, i := range all {
-		b.known.add(i.Name, cluster)
+	all, err := b.marked(ctx, cluster)
+	if err != nil {
+		return nil, err
 	}
 	list, err := b.see(ctx, all)
 	if err != nil {
@@ -72,6 +64,40 @@ func (b *Backend) List(ctx context.Context, cluster string) ([]ams.Seen, error) 
 	}
 	slices.SortFunc(list, func(x, y ams.Seen) int { return strings.Compare(x.ID, y.ID) })
 	return list, nil
+}
+
+// marked returns the instances that carry the cluster's mark. Of those on members
+// that are offline LXD tells the name only: they are taken for ours unless they
+// are known to be another cluster's, which is safe, since every verb looks at the
+// mark before it acts.
+func (b *Backend) marked(ctx context.Context, cluster string) ([]api.Instance, error) {
+	var all []api.Instance
+	filter := fmt.Sprintf("config.%s eq %s or status eq %s", markCluster, cluster, api.Error)
+	err := b.do(ctx, func(c server) error {
+		resp, _, err := c.RawQuery(http.MethodGet, b.path("instances")+"&recursion=1&filter="+url.QueryEscape(filter), nil, "")
+		if err != nil {
+			return err
+		}
+		return resp.MetadataAsStruct(&all)
+	})
+	if err != nil {
+		return nil, err
+	}
+	ours := all[:0]
+	for _, i := range all {
+		id, ok := strings.CutPrefix(i.Name, prefix)
+		have := b.known.cluster(i.Name)
+		switch {
+		case !ok:
+		case owns(i.Config, ams.Ref{Cluster: cluster, ID: id}):
+			b.known.add(i.Name, cluster)
+			ours = append(ours, i)
+		case i.StatusCode == api.Error && len(i.Config) == 0 && (have == "" || have == cluster):
+			i.Config = map[string]string{markID: id}
+			ours = append(ours, i)
+		}
+	}
+	return ours, nil
 }
 
 // see is what is seen of instances, without addresses. Those that look half made

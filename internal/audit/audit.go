@@ -114,7 +114,7 @@ var powers = map[ams.InstanceStatus][]ams.Power{
 	ams.InstanceRunning:  {ams.PowerRunning},
 	ams.InstanceStopped:  {ams.PowerStopped},
 	ams.InstancePrepared: {ams.PowerStopped},
-	ams.InstanceError:    {ams.PowerStopped, ams.PowerAbsent},
+	ams.InstanceError:    {ams.PowerStopped, ams.PowerAbsent, ams.PowerBroken},
 }
 
 func (a *audit) instances(seen []ams.Seen) {

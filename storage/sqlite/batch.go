@@ -200,7 +200,7 @@ func (b *batch) undo(c *conn, first bool) {
 			return
 		}
 		if _, err := c.exec(sql); err != nil {
-			b.fail(c)
+			b.fail(c, err)
 		}
 	}
 }
@@ -208,7 +208,7 @@ func (b *batch) undo(c *conn, first bool) {
 // check fails the batch if SQLite has rolled back its transaction.
 func (b *batch) check(c *conn) {
 	if b.open && !c.inTransaction() {
-		b.fail(c)
+		b.fail(c, c.failure)
 	}
 }
 
@@ -216,16 +216,16 @@ func (b *batch) check(c *conn) {
 func (b *batch) commit(c *conn) {
 	if b.open {
 		if _, err := c.exec("COMMIT"); err != nil {
-			b.fail(c)
+			b.fail(c, err)
 		}
 	}
 	b.open = false
 	close(b.done)
 }
 
-// fail takes back the whole batch, for the connection's last failure.
-func (b *batch) fail(c *conn) {
-	b.err = c.failure
+// fail takes back the whole batch.
+func (b *batch) fail(c *conn, cause error) {
+	b.err = cause
 	b.rollback(c)
 }
 

@@ -1,5 +1,5 @@
 -- A database of schema version 1.
-PRAGMA application_id = 1869704563;
+PRAGMA application_id = 1868655987;
 PRAGMA user_version = 1;
 PRAGMA foreign_keys=OFF;
 BEGIN TRANSACTION;

@@ -1,0 +1,304 @@
+package lxd_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"math/big"
+	"net"
+	"slices"
+	"testing"
+	"time"
+
+	client "github.com/canonical/lxd/client"
+	"github.com/canonical/lxd/shared/api"
+	"github.com/stretchr/testify/require"
+
+	"github.com/openams/ams"
+	"github.com/openams/ams/backend/lxd"
+	"github.com/openams/ams/internal/lxdrun"
+	"github.com/openams/ams/internal/lxdtest"
+)
+
+// TestCluster runs instances on a cluster of three daemons, over TLS, and loses
+// one of them.
+func TestCluster(t *testing.T) {
+	lxdtest.Check(t)
+	if testing.Short() {
+		t.Skip("starts three LXD daemons")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	members, cfg := startCluster(ctx, t)
+	b := open(t, cfg)
+
+	nodes, err := b.Nodes(ctx)
+	require.NoError(t, err)
+	require.Len(t, nodes, 3)
+	for n, node := range nodes {
+		require.Equal(t, fmt.Sprint("lxd", n), node.Name)
+		require.True(t, node.Online)
+		require.Equal(t, "127.0.0.1", node.Address)
+		require.Positive(t, node.Capacity.CPUs)
+		require.Positive(t, node.Capacity.DiskFree)
+	}
+
+	o := &operator{image: lxdtest.ImageFile(t)}
+	image, err := b.ImportImage(ctx, cluster, "base", o.open(t, 0))
+	require.NoError(t, err)
+	var refs []ams.Ref
+	for n, node := range nodes {
+		spec := ams.InstanceSpec{
+			Ref:         ams.Ref{Cluster: cluster, ID: fmt.Sprint("c", n), Node: node.Name},
+			Attempt:     "1",
+			Fingerprint: image.Fingerprint,
+			CPUs:        1,
+			Memory:      128 << 20,
+		}
+		refs = append(refs, spec.Ref)
+		require.NoError(t, b.Create(ctx, spec))
+		require.NoError(t, b.Create(ctx, spec))
+		require.NoError(t, b.Start(ctx, spec.Ref))
+		var out bytes.Buffer
+		exit, err := b.Exec(ctx, spec.Ref, ams.ExecRequest{Command: []string{"echo", node.Name}, Stdout: &out})
+		require.NoError(t, err)
+		require.Zero(t, exit)
+		require.Equal(t, node.Name+"\n", out.String())
+		_, err = b.Logs(ctx, spec.Ref)
+		require.NoError(t, err)
+		seen, err := b.Get(ctx, spec.Ref)
+		require.NoError(t, err)
+		require.Equal(t, node.Name, seen.Node)
+	}
+	bad := ams.InstanceSpec{Ref: ams.Ref{Cluster: cluster, ID: "bad", Node: "lxd9"}, Attempt: "1", Fingerprint: image.Fingerprint}
+	require.ErrorIs(t, b.Create(ctx, bad), ams.ErrNotFound)
+
+	heard := make(chan string, 100)
+	go func() { _ = b.Watch(ctx, cluster, func(id string) { heard <- id }) }()
+	require.Eventually(t, func() bool {
+		require.NoError(t, b.Stop(ctx, refs[1], true, 0))
+		require.NoError(t, b.Start(ctx, refs[1]))
+		return len(heard) > 0
+	}, time.Minute, 100*time.Millisecond, "events of another member")
+
+	// The lost member's instance is unknown: it is neither gone nor broken.
+	require.NoError(t, members[2].Kill())
+	soon, cancelSoon := context.WithTimeout(ctx, 5*time.Second)
+	defer cancelSoon()
+	begun := time.Now()
+	require.Error(t, b.Stop(soon, refs[2], true, 0))
+	require.Less(t, time.Since(begun), 10*time.Second)
+	require.Eventually(t, func() bool {
+		nodes, err := b.Nodes(ctx)
+		if err != nil {
+			return false
+		}
+		return len(nodes) == 3 && !nodes[2].Online && nodes[2].Capacity.CPUs > 0
+	}, time.Minute, 500*time.Millisecond, "the member is offline")
+	list, err := b.List(ctx, cluster)
+	require.NoError(t, err)
+	require.Len(t, list, 3)
+	require.Equal(t, ams.PowerRunning, list[0].Power)
+	require.Equal(t, ams.PowerUnknown, list[2].Power)
+	seen, err := b.Get(ctx, refs[2])
+	if err != nil {
+		require.ErrorIs(t, err, ams.ErrUnavailable)
+	} else {
+		require.Equal(t, ams.PowerUnknown, seen.Power)
+	}
+	for _, call := range []func() error{
+		func() error { return b.Delete(ctx, refs[2]) },
+		func() error { return b.Start(ctx, refs[2]) },
+		func() error { return b.Stop(ctx, refs[2], true, 0) },
+	} {
+		require.ErrorIs(t, call(), ams.ErrUnavailable)
+	}
+	lost := bad
+	lost.Node = "lxd2"
+	require.ErrorIs(t, b.Create(ctx, lost), ams.ErrUnavailable)
+
+	require.NoError(t, members[2].Restart(ctx))
+	require.Eventually(t, func() bool {
+		list, err := b.List(ctx, cluster)
+		return err == nil && len(list) == 3 && list[2].Power == ams.PowerRunning
+	}, time.Minute, 500*time.Millisecond, "the member is back with its instance")
+	for _, ref := range refs {
+		require.Eventually(t, func() bool {
+			err := errors.Join(b.Stop(ctx, ref, true, 0), b.Delete(ctx, ref))
+			if err != nil {
+				require.ErrorIs(t, err, ams.ErrUnavailable)
+			}
+			return err == nil
+		}, time.Minute, 500*time.Millisecond)
+	}
+	require.NoError(t, b.DeleteImage(ctx, cluster, "base"))
+	images, err := b.ListImages(ctx, cluster)
+	require.NoError(t, err)
+	require.Empty(t, images)
+}
+
+// startCluster starts three daemons and returns how to reach them over TLS.
+func startCluster(ctx context.Context, t *testing.T) ([]*lxdrun.Daemon, lxd.Config) {
+	var members []*lxdrun.Daemon
+	t.Cleanup(func() {
+		// Force is needed for the last ones: they have no quorum.
+		for _, d := range members {
+			_ = d.Kill()
+			require.NoError(t, d.Stop(context.Background()))
+		}
+	})
+	start := func(preseed string) *lxdrun.Daemon {
+		d, err := lxdrun.Start(ctx, lxdrun.Options{Preseed: preseed})
+		require.NoError(t, err)
+		members = append(members, d)
+		return d
+	}
+	first := freeAddress(t)
+	d := start(fmt.Sprintf(`
+config: {core.https_address: "%s"}
+cluster: {server_name: lxd0, enabled: true}
+storage_pools:
+- @POOL@
+profiles:
+- name: default
+  config: {boot.host_shutdown_timeout: "5"}
+  devices:
+    root: {type: disk, path: /, pool: default}
+`, first))
+	c := lxdtest.Connect(t, d)
+	server, etag, err := c.GetServer()
+	require.NoError(t, err)
+	server.Config["cluster.offline_threshold"] = "11"
+	require.NoError(t, c.UpdateServer(server.Writable(), etag))
+	for n := 1; n < 3; n++ {
+		name := fmt.Sprint("lxd", n)
+		op, err := c.CreateClusterMember(api.ClusterMembersPost{ServerName: name})
+		require.NoError(t, err)
+		made := op.Get()
+		token, err := made.ToClusterJoinToken()
+		require.NoError(t, err)
+		start(fmt.Sprintf(`
+cluster: {enabled: true, server_name: %s, server_address: "%s", cluster_token: "%s", member_config: []}
+`, name, freeAddress(t), token.String()))
+	}
+	cert, key := newCertificate(t)
+	block, _ := pem.Decode([]byte(cert))
+	trust := api.CertificatesPost{Certificate: base64.StdEncoding.EncodeToString(block.Bytes)}
+	trust.Name, trust.Type = "ams", "client"
+	require.NoError(t, c.CreateCertificate(trust))
+	return members, lxd.Config{
+		URL:        "https://" + first,
+		ClientCert: cert,
+		ClientKey:  key,
+		ServerCert: serverCertificate(t, c),
+	}
+}
+
+// serverCertificate returns the cluster's certificate, once the client sees it.
+func serverCertificate(t *testing.T, c client.InstanceServer) string {
+	s, _, err := c.GetServer()
+	require.NoError(t, err)
+	return s.Environment.Certificate
+}
+
+func freeAddress(t *testing.T) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close() //nolint:errcheck // it is only the address that is wanted
+	return l.Addr().String()
+}
+
+func newCertificate(t *testing.T) (cert, key string) {
+	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1),
+		NotBefore:    time.Now().Add(-time.Hour),
+		NotAfter:     time.Now().Add(time.Hour),
+		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &k.PublicKey, k)
+	require.NoError(t, err)
+	keyDER, err := x509.MarshalECPrivateKey(k)
+	require.NoError(t, err)
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})),
+		string(pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: keyDER}))
+}
+
+// TestConfig opens what cannot be opened.
+func TestConfig(t *testing.T) {
+	cert, key := newCertificate(t)
+	for want, cfg := range map[string]lxd.Config{
+		`URL "http://x": must be https://host:port`:                                       {URL: "http://x", ClientCert: cert, ClientKey: key, ServerCert: cert},
+		`ServerCert must be set with a URL`:                                               {URL: "https://x", ClientCert: cert, ClientKey: key},
+		`ClientCert and ClientKey: tls: failed to find any PEM data in certificate input`: {URL: "https://x", ServerCert: cert},
+	} {
+		_, err := lxd.Open(t.Context(), cfg)
+		require.ErrorIs(t, err, ams.ErrInvalid)
+		require.EqualError(t, err, want)
+	}
+	_, err := lxd.Open(t.Context(), lxd.Config{Socket: t.TempDir() + "/no.socket"})
+	require.ErrorIs(t, err, ams.ErrUnavailable)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = lxd.Open(ctx, lxd.Config{Socket: t.TempDir() + "/no.socket"})
+	require.ErrorIs(t, err, context.Canceled)
+
+	d := lxdtest.Require(t)
+	for _, cfg := range []lxd.Config{
+		{Socket: d.Socket, Pool: "no-such-pool"},
+		{Socket: d.Socket, Profiles: []string{"default", "no-such-profile"}},
+		{Socket: d.Socket, Project: "no-such-project"},
+	} {
+		_, err := lxd.Open(t.Context(), cfg)
+		require.ErrorIs(t, err, ams.ErrNotFound)
+	}
+}
+
+// TestRequest looks at what LXD made of a request.
+func TestRequest(t *testing.T) {
+	d := lxdtest.Require(t)
+	c := lxdtest.Connect(t, d)
+	alias, _, err := c.GetImageAlias(lxdtest.ImageAlias)
+	require.NoError(t, err)
+	b := open(t, lxd.Config{Socket: d.Socket, Network: d.Bridge})
+	nodes, err := b.Nodes(t.Context())
+	require.NoError(t, err)
+	spec := ams.InstanceSpec{
+		Ref:         ams.Ref{Cluster: cluster, ID: "request", Node: nodes[0].Name},
+		Attempt:     "first",
+		Fingerprint: alias.Target,
+		CPUs:        3,
+		Memory:      3_000_000_512,
+		Disk:        3_000_000_512,
+	}
+	require.NoError(t, b.Create(t.Context(), spec))
+	i, _, err := c.GetInstance("ams-request")
+	require.NoError(t, err)
+	require.Equal(t, "3000000512", i.Config["limits.memory"])
+	require.Equal(t, "300ms/100ms", i.Config["limits.cpu.allowance"])
+	require.Equal(t, "false", i.Config["boot.autostart"])
+	require.Equal(t, "first", i.Config["user.ams.op"])
+	require.Equal(t, "3000041472", i.Devices["root"]["size"], "a multiple of 64 KiB")
+	require.Equal(t, d.Bridge, i.Devices["eth0"]["network"])
+	require.NoError(t, b.Delete(t.Context(), spec.Ref))
+
+	for _, id := range []string{"", "UPPER", "a/b", "../x", "a b", "end-", string(bytes.Repeat([]byte("x"), 60))} {
+		bad := spec
+		bad.ID = id
+		require.ErrorIs(t, b.Create(t.Context(), bad), ams.ErrInvalid, "%q", id)
+		require.ErrorIs(t, b.Delete(t.Context(), bad.Ref), ams.ErrInvalid, "%q", id)
+	}
+	if !slices.ContainsFunc(nodes, func(n ams.NodeInfo) bool { return n.VMs }) {
+		vm := spec
+		vm.VM = true
+		require.ErrorIs(t, b.Create(t.Context(), vm), ams.ErrUnsupported)
+	}
+}

@@ -1,0 +1,8 @@
+package ams
+
+import "slices"
+
+// MayMove reports whether an instance may go from one status to another.
+func MayMove(from, to string) bool {
+	return slices.Contains(instanceMoves[InstanceStatus(from)], InstanceStatus(to))
+}
