@@ -97,7 +97,7 @@ func (c *change) prepared(in *Instance) error {
 		return err
 	}
 	in.Made = true
-	c.fresh = append(c.fresh, in.ID)
+	c.fresh = append(c.fresh, fresh{in.ID, in.Rev + 1})
 	return c.putInstance(*in)
 }
 

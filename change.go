@@ -16,7 +16,14 @@ type change struct {
 	wake   []wake   // keys to look at
 	stop   []string // keys whose run is to be broken off
 	ended  []string // operations
-	fresh  []string // instances the backend has never been asked about
+	fresh  []fresh  // instances the backend has never been asked about
+}
+
+// fresh is an instance that the backend was never asked about, while its row has
+// this revision.
+type fresh struct {
+	id  string
+	rev int64
 }
 
 // update commits what fn does, stamps it, and then wakes whoever waits for it.
@@ -59,8 +66,8 @@ func (m *Manager) committed(c *change) {
 			m.observer.Committed(e)
 		}
 	}
-	for _, id := range c.fresh {
-		m.engine.fresh.Store(id, true)
+	for _, f := range c.fresh {
+		m.engine.fresh.Store(f.id, f.rev)
 	}
 	for _, id := range c.ended {
 		m.waiters.end(id)

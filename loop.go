@@ -15,7 +15,7 @@ import (
 type engine struct {
 	m       *Manager
 	queue   *keyqueue.Queue
-	fresh   sync.Map // ids of instances that the backend was never asked about
+	fresh   sync.Map // see the type: id to revision
 	ready   chan struct{}
 	running atomic.Bool
 	workers atomic.Int32    // per node and queue

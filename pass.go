@@ -16,9 +16,7 @@ type commitError struct{ error }
 // pass brings an instance as far as it gets: look, decide, act, commit, again.
 func (e *engine) pass(ctx context.Context, id string) {
 	s := sight{}
-	if _, fresh := e.fresh.LoadAndDelete(id); fresh {
-		s.power = PowerAbsent
-	}
+	fresh, _ := e.fresh.LoadAndDelete(id)
 	for !e.draining() && ctx.Err() == nil {
 		var in Instance
 		err := e.m.view(ctx, func(tx Tx) (err error) {
@@ -29,6 +27,10 @@ func (e *engine) pass(ctx context.Context, id string) {
 			e.storeFailed(ctx, id, err)
 			return
 		}
+		if fresh == in.Rev { // nobody was quicker than whoever made it
+			s.power = PowerAbsent
+		}
+		fresh = nil
 		now := e.m.now()
 		st := next(&in, s, now)
 		switch st.act {

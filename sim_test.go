@@ -59,6 +59,7 @@ func TestSimulation(t *testing.T) {
 // faultyStore fails one call in fifty, half of those after the commit.
 func faultyStore(s ams.Store, rnd *rand.Rand) ams.Store {
 	var mu sync.Mutex
+	rnd = rand.New(rand.NewPCG(rnd.Uint64(), 2))
 	began := time.Now()
 	lost := ams.Errorf(ams.ErrUnavailable, "the store did not answer")
 	return storagetest.Faulty(s, func(int) error {

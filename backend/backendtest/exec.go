@@ -151,18 +151,22 @@ func execCancel(e *test, ref ams.Ref) {
 	require.Equal(e, "fine\n", out)
 }
 
+// execTerminal runs commands with a terminal. They do not end at once: a terminal
+// that closes may take with it what nobody has read yet.
 func execTerminal(e *test, ref ams.Ref) {
-	var out bytes.Buffer
-	exit, err := e.execer.Exec(e.ctx, ref, ams.ExecRequest{
-		Command:     []string{"sh", "-c", "echo out; echo err >&2; exit 9"},
-		Stdout:      &out,
-		Interactive: true,
-		Width:       80,
-		Height:      25,
-	})
-	require.NoError(e, err)
-	require.Equal(e, 9, exit)
-	require.Equal(e, "out\nerr\n", strings.ReplaceAll(out.String(), "\r\n", "\n"))
+	for range 10 {
+		var out bytes.Buffer
+		exit, err := e.execer.Exec(e.ctx, ref, ams.ExecRequest{
+			Command:     []string{"sh", "-c", "echo out; echo err >&2; sleep 0.3; exit 9"},
+			Stdout:      &out,
+			Interactive: true,
+			Width:       80,
+			Height:      25,
+		})
+		require.NoError(e, err)
+		require.Equal(e, 9, exit)
+		require.Equal(e, "out\nerr\n", strings.ReplaceAll(out.String(), "\r\n", "\n"))
+	}
 }
 
 // counter counts what is written to it.

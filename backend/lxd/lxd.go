@@ -70,9 +70,11 @@ type Backend struct {
 
 	awaited awaited
 
-	life context.Context // ends with Close
-	stop context.CancelFunc
-	work sync.WaitGroup // requests whose callers have given up
+	life   context.Context // ends with Close
+	stop   context.CancelFunc
+	mu     sync.Mutex
+	closed bool
+	work   sync.WaitGroup // requests, also those whose callers have given up
 }
 
 // Open connects to LXD and checks that the project, profiles and pool are there.
@@ -100,11 +102,26 @@ func Open(ctx context.Context, cfg Config) (*Backend, error) {
 	return b, nil
 }
 
-// Close ends requests under way and closes the connections.
+// Close ends requests under way and closes the connections. The Backend cannot be
+// used any more.
 func (b *Backend) Close() error {
+	b.mu.Lock()
+	b.closed = true
+	b.mu.Unlock()
 	b.stop()
 	b.work.Wait()
 	b.link.close()
+	return nil
+}
+
+// begin counts a request that Close waits for.
+func (b *Backend) begin() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return ams.Errorf(ams.ErrUnavailable, "LXD: the backend is closed")
+	}
+	b.work.Add(1)
 	return nil
 }
 

@@ -38,11 +38,13 @@ func (b *Backend) operate(ctx context.Context, h *held, target string, send func
 		op  api.Operation
 		err error
 	}
+	if err := b.begin(); err != nil {
+		return nil, err
+	}
 	done := make(chan sent, 1)
 	finish := make(chan struct{}) // closed when the caller has taken over
 	lent := make(chan struct{})   // closed when it has left
 	requestCtx, cancel := context.WithTimeout(b.life, requestTime)
-	b.work.Add(1)
 	go func() {
 		defer b.work.Done()
 		defer cancel()

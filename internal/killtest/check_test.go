@@ -46,7 +46,7 @@ func (m *model) check(s *state) {
 		o := m.objects[id]
 		r, ok := rows[id]
 		parent := m.objects[o.parent]
-		orphaned := parent != nil && len(parent.going) > 0
+		orphaned := o.kind == "version" && (parent == nil || len(parent.going) > 0)
 		switch {
 		case !ok && len(o.going) == 0 && !orphaned:
 			m.fault("%s %s was committed and is lost", o.kind, id)
@@ -116,10 +116,11 @@ type eventLog struct {
 	statuses   map[string]string // of instances
 	operations map[string]string // the last action but progress
 	exists     map[string]string // kind, of all that was made and is not gone
+	ran        map[string]bool   // instances that were started
 }
 
 func newEventLog() eventLog {
-	return eventLog{statuses: map[string]string{}, operations: map[string]string{}, exists: map[string]string{}}
+	return eventLog{statuses: map[string]string{}, operations: map[string]string{}, exists: map[string]string{}, ran: map[string]bool{}}
 }
 
 func (l *eventLog) take(m *model, e ams.Event) {
@@ -144,6 +145,7 @@ func (l *eventLog) take(m *model, e ams.Event) {
 		}
 		l.statuses[e.ID] = e.Action
 		l.exists[e.ID] = e.Kind
+		l.ran[e.ID] = l.ran[e.ID] || e.Action == string(ams.InstanceStarted)
 		if e.Action == "deleted" {
 			delete(l.exists, e.ID)
 		}

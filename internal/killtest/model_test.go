@@ -131,21 +131,35 @@ func (m *model) answered(a answer) {
 	m.operations[a.Operation.ID] = op
 	m.unchecked[a.Operation.ID] = true
 	for kind, ids := range a.Operation.Resources {
-		if asked.What == launch && kind == "application" {
+		if kind == "application" && !strings.HasSuffix(asked.What, kind) {
 			continue // it is not changed
 		}
 		for _, id := range ids {
 			op.objects = append(op.objects, id)
-			m.object(kind, id, a.N)
+			if makes(asked.What, kind) {
+				m.object(kind, id, a.N)
+			}
 		}
 	}
 }
 
+// makes reports whether a request makes an object of that kind.
+func makes(what, kind string) bool {
+	switch what {
+	case launch:
+		return kind == "instance"
+	case create:
+		return true
+	case update:
+		return kind == "version"
+	case addImage:
+		return kind == "image"
+	}
+	return false
+}
+
 // object begins to follow what a request has made.
 func (m *model) object(kind, id string, n int) {
-	if m.objects[id] != nil {
-		return
-	}
 	o := &object{kind: kind, pending: map[int]bool{}, going: map[int]bool{}, last: n, clean: true}
 	if kind == "version" {
 		o.parent, _, _ = strings.Cut(id, "-")
@@ -211,13 +225,15 @@ func (m *model) ended(row ams.Operation) {
 		if row.Code == ams.ErrCancelled {
 			return // by another request, which tells
 		}
-		if row.Code != ams.ErrFailed {
+		// The image can be deleted before the instance is made of it.
+		made := slices.ContainsFunc(row.Resources["instance"], func(id string) bool { return m.events.ran[id] })
+		if row.Code != ams.ErrFailed && (row.Code != ams.ErrNotFound || made) {
 			m.fault("operation %s (%s) failed with %q: %s", row.ID, row.Description, row.Code, row.Message)
 		}
 	}
 	for _, id := range op.objects {
 		o := m.objects[id]
-		if o.last == n && o.clean && len(o.pending) == 0 {
+		if o != nil && o.last == n && o.clean && len(o.pending) == 0 {
 			o.expect = outcome(op.asked, o.kind, row.Status)
 			if o.kind == "version" && o.expect == string(ams.VersionActive) {
 				o.expects = publish
@@ -243,7 +259,7 @@ func outcome(a ask, kind string, status ams.OperationStatus) string {
 	case (a.What == launch || a.What == addImage) && cancelled:
 		return "gone"
 	case a.What == start && cancelled:
-		return string(ams.InstanceStopped)
+		return "" // stopped, or error if it could not even be made
 	case !done:
 		return string(ams.InstanceError) // as the others call it, too
 	case a.What == stop:

@@ -64,10 +64,10 @@ func throughJSON[T any](v T) T {
 	return out
 }
 
-// words are the values of text that is filled in at random: few, so that filters
-// match, and some that a store could trip over.
+// words are the values of text that is filled in at random: some often, so that
+// filters match, and some that a store could trip over.
 func words() []string {
-	return []string{"", "a", "b", "%", "_", "it's", `"`, "ä<&>", "a,b", "[]", "running", "ready", "active", "online", "success"}
+	return []string{"", "a", "a", "a", "a", "b", "b", "b", "b", "%", "_", "it's", `"`, "ä<&>", "a,b", "[]", "running", "ready", "active", "online", "success"}
 }
 
 // fill sets v, and all in it, at random. Times are in UTC and whole milliseconds.
