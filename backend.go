@@ -37,13 +37,14 @@ type Backend interface {
 	// certainly not exist; where that cannot be told now it is ErrUnavailable.
 	Get(ctx context.Context, ref Ref) (Seen, error)
 	// List returns everything that carries the cluster's mark, and nothing else.
-	// Instances on nodes that do not answer have power PowerUnknown.
+	// Instances on nodes that do not answer have power PowerUnknown; they may lack
+	// Attempt, and may even be somebody else's.
 	List(ctx context.Context, cluster string) ([]Seen, error)
 }
 
 // Ref names one instance to a backend.
 type Ref struct {
-	Cluster string // the mark of the Manager's store
+	Cluster string // the mark of the Manager's store: 1 to 64 of A-Z a-z 0-9 - _
 	ID      string
 	Node    string // where the Manager placed it
 }
@@ -106,8 +107,9 @@ type Watcher interface {
 // ErrUnsupported and there must be a Guest that needs none.
 type Execer interface {
 	// Exec runs a command in a running instance and returns its exit code once
-	// it has ended and every byte of its output was written. ErrState if the
-	// instance is not running. When ctx ends, the command is killed.
+	// it has ended and every byte of its output was written; of an Interactive
+	// one the last may be lost. ErrState if the instance is not running. When ctx
+	// ends, the command is killed.
 	Exec(ctx context.Context, ref Ref, req ExecRequest) (exit int, err error)
 }
 
@@ -126,7 +128,7 @@ type ExecRequest struct {
 // LogReader is a Backend that can read an instance's logs, running or stopped.
 // Without it failed instances keep no logs.
 type LogReader interface {
-	// Logs lists the log files; Digest is empty in them.
+	// Logs lists the log files; Digest is empty in them. Names may have slashes.
 	Logs(ctx context.Context, ref Ref) ([]LogFile, error)
 	// OpenLog returns one of them, or ErrNotFound. The caller closes it.
 	OpenLog(ctx context.Context, ref Ref, name string) (io.ReadCloser, error)

@@ -178,7 +178,6 @@ func (c *change) baseFailed(in *Instance) error {
 		return err
 	}
 	in.Want, in.Force, in.Resting = WantDeleted, true, false
-	c.wake = append(c.wake, wakeInstance(in))
 	v, err := c.Versions().Get(versionID(in.ApplicationID, in.Version))
 	if err != nil || v.Status != VersionInitializing {
 		return ignoreNotFound(err)

@@ -152,7 +152,7 @@ func (e *engine) orphans(ctx context.Context, rows []Instance, list []Seen) (orp
 		known[rows[i].ID] = true
 	}
 	for _, s := range list {
-		if !known[s.ID] {
+		if !known[s.ID] && s.Power != PowerUnknown { // whose it is cannot be told while its node is away
 			made, _ := xid.Time(s.ID)
 			orphans = append(orphans, Orphan{Kind: "instance", ID: s.ID, Node: s.Node, Made: made})
 		}

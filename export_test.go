@@ -6,3 +6,6 @@ import "slices"
 func MayMove(from, to string) bool {
 	return slices.Contains(instanceMoves[InstanceStatus(from)], InstanceStatus(to))
 }
+
+// UpdateGolden is the flag -update.
+var UpdateGolden = updateGolden

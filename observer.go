@@ -16,7 +16,7 @@ type Observer struct {
 
 // CallInfo tells of one call of the backend or the guest.
 type CallInfo struct {
-	Verb     string // "create", "start", "boot", …
+	Verb     string // "create", "start", "start phase", …
 	Instance string // its id; empty for calls about nodes and images
 	Node     string
 	Took     time.Duration

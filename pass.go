@@ -161,7 +161,6 @@ func (c *change) settle(m *Manager, in *Instance, to InstanceStatus) error {
 		if in.Restart {
 			in.Restart, in.Force, in.Resting = false, false, false
 			in.Want, in.Deadline = WantRunning, c.now.Add(m.cfg.BootTimeout)
-			c.wake = append(c.wake, wakeInstance(in))
 			return nil
 		}
 		in.Want, in.Address = WantStopped, ""

@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 func TestKillsOnFake(t *testing.T) {
 	k := newKiller(t, 200, 20)
 	k.orders.Backend, k.orders.Workers, k.orders.Most = "fake", 16, 60
-	k.early, k.least, k.most = 40*time.Millisecond, time.Millisecond, 300*time.Millisecond
+	k.early, k.least, k.most = 40*time.Millisecond, time.Millisecond, 220*time.Millisecond
 	k.run()
 }
 

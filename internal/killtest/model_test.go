@@ -15,6 +15,7 @@ type model struct {
 	objects    map[string]*object
 	events     eventLog
 	unchecked  map[string]bool // operations that no state has shown as they ended
+	last       *state
 	faults     []string
 	// For the summary.
 	accepted, refused, succeeded, failed int
@@ -65,6 +66,7 @@ func (m *model) take(r report) {
 	case r.Ended != nil:
 		m.ended(*r.Ended)
 	case r.State != nil:
+		m.last = r.State
 		m.check(r.State)
 	case r.Fault != "":
 		m.fault("%s", r.Fault)
