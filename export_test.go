@@ -9,3 +9,6 @@ func MayMove(from, to string) bool {
 
 // UpdateGolden is the flag -update.
 var UpdateGolden = updateGolden
+
+// WithDefaults is what New makes of a Config.
+func WithDefaults(c Config) (Config, error) { return c.withDefaults() }

@@ -189,7 +189,7 @@ func (c *change) resolveImage(idOrName string, number *int, vm bool) (Image, *Im
 		var found []Image
 		found, err = c.Images().List(ImageFilter{VM: &vm, Default: &yes}, Page{Limit: 1})
 		if image = first(found); err == nil && len(found) == 0 {
-			err = Errorf(ErrNotFound, "no image is named and there is no default image")
+			err = &Error{Code: ErrNotFound, Kind: "image", Err: errors.New("none is named, and there is no default image")}
 		}
 	}
 	if err != nil {

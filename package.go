@@ -113,12 +113,14 @@ func (p *parcel) check(members []archive.Entry) error {
 
 // hookFault refuses a hook that could not run.
 func hookFault(e archive.Entry) error {
-	if path.Dir(e.Name) != "hooks" || !slices.Contains(packageHooks, path.Base(e.Name)) {
+	below, ok := strings.CutPrefix(e.Name, "hooks/")
+	hook, _, inside := strings.Cut(below, "/")
+	if !ok || !slices.Contains(packageHooks, hook) {
 		return nil
 	}
 	switch {
-	case e.Dir:
-		return Errorf(ErrInvalid, "%s is a directory, not an executable file", e.Name)
+	case e.Dir || inside:
+		return Errorf(ErrInvalid, "hooks/%s is a directory, not an executable file", hook)
 	case e.Mode&0o111 == 0:
 		return Errorf(ErrInvalid, "%s is not executable (mode %04o)", e.Name, e.Mode.Perm())
 	case e.Size > maxHookSize:

@@ -127,27 +127,27 @@ func (w *world) instance(id string) ams.Instance {
 func fakeImage(content string) io.Reader { return strings.NewReader(content) }
 
 // pkg is a package with the manifest and further files, as name and content in
-// turn.
+// turn. Hooks are executable.
 func pkg(manifest string, files ...string) io.Reader {
+	return zipOf(append([]string{"manifest.yaml", manifest}, files...)...)
+}
+
+func zipOf(files ...string) io.Reader {
 	var b bytes.Buffer
 	z := zip.NewWriter(&b)
-	add := func(name, content string, mode uint32) {
-		h := &zip.FileHeader{Name: name, Method: zip.Deflate}
+	for i := 0; i < len(files); i += 2 {
+		h := &zip.FileHeader{Name: files[i], Method: zip.Deflate}
 		h.SetMode(0o644)
-		if strings.HasPrefix(name, "hooks/") {
+		if strings.HasPrefix(files[i], "hooks/") {
 			h.SetMode(0o755)
 		}
 		f, err := z.CreateHeader(h)
 		if err == nil {
-			_, err = io.WriteString(f, content)
+			_, err = io.WriteString(f, files[i+1])
 		}
 		if err != nil {
 			panic(err)
 		}
-	}
-	add("manifest.yaml", manifest, 0o644)
-	for i := 0; i < len(files); i += 2 {
-		add(files[i], files[i+1], 0o644)
 	}
 	if err := z.Close(); err != nil {
 		panic(err)

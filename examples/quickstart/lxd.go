@@ -10,6 +10,7 @@ import (
 	"time"
 
 	client "github.com/canonical/lxd/client"
+	"github.com/canonical/lxd/shared/api"
 
 	"github.com/openams/ams"
 	"github.com/openams/ams/backend/lxd"
@@ -113,8 +114,9 @@ func newLXD(ctx context.Context, c client.InstanceServer, cfg lxd.Config) (*plac
 		guest:   android.New(android.Options{}),
 		image:   standIn,
 		command: []string{"dumpsys", "package", "org.openams.hello"},
+		log:     "hello-hooks.log",
 		seenBy:  "What LXD itself says",
-		list:    func(context.Context, *ams.Manager) ([]string, error) { return listLXD(c) },
+		list:    func(ctx context.Context, _ *ams.Manager) ([]string, error) { return listLXD(ctx, c) },
 		close: func(context.Context) error {
 			c.Disconnect()
 			return b.Close()
@@ -123,17 +125,36 @@ func newLXD(ctx context.Context, c client.InstanceServer, cfg lxd.Config) (*plac
 }
 
 // listLXD returns the instances as LXD lists them, without asking the Manager.
-func listLXD(c client.InstanceServer) ([]string, error) {
-	all, err := c.GetInstancesFull("")
-	lines := []string{fmt.Sprintf("%-26s %-9s %-16s %s", "NAME", "STATUS", "IPV4", "PROCESSES")}
-	for _, in := range all {
-		address := ""
-		for _, a := range in.State.Network["eth0"].Addresses {
-			if a.Family == "inet" && a.Scope == "global" {
-				address = a.Address
-			}
+// It gives them some time to get their addresses.
+func listLXD(ctx context.Context, c client.InstanceServer) ([]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	for {
+		all, err := c.GetInstancesFull(api.InstanceTypeAny)
+		if err != nil {
+			return nil, err
 		}
-		lines = append(lines, fmt.Sprintf("%-26s %-9s %-16s %d", in.Name, in.State.Status, address, in.State.Processes))
+		lines, complete := []string{fmt.Sprintf("%-26s %-9s %-16s %s", "NAME", "STATUS", "IPV4", "PROCESSES")}, true
+		for _, in := range all {
+			address := addressOf(in.State)
+			complete = complete && address != ""
+			lines = append(lines, fmt.Sprintf("%-26s %-9s %-16s %d", in.Name, in.State.Status, address, in.State.Processes))
+		}
+		if complete || ctx.Err() != nil {
+			return lines, nil
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(200 * time.Millisecond):
+		}
 	}
-	return lines, err
+}
+
+func addressOf(s *api.InstanceState) string {
+	for _, a := range s.Network["eth0"].Addresses {
+		if a.Family == "inet" && a.Scope == "global" {
+			return a.Address
+		}
+	}
+	return ""
 }

@@ -22,6 +22,7 @@ type place struct {
 	guest   ams.Guest // nil where the backend is one
 	image   func() (io.ReadCloser, error)
 	command []string // worth running in an instance
+	log     string   // worth reading
 	seenBy  string
 	list    func(context.Context, *ams.Manager) ([]string, error)
 	close   func(context.Context) error
@@ -64,6 +65,7 @@ func newFake(about string) *place {
 		about: about, fake: true, backend: b,
 		image:   func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader("an image")), nil },
 		command: []string{"echo", "hello from inside"},
+		log:     "system.log",
 		seenBy:  "What the Manager says",
 		list: func(ctx context.Context, m *ams.Manager) ([]string, error) {
 			all, _, err := m.Instances.List(ctx, ams.InstanceFilter{}, ams.Page{})

@@ -14,7 +14,9 @@ const (
 	project = "ams-quickstart"
 	pool    = "ams-quickstart"
 	network = "amsquick"
-	mark    = "made by the quickstart example of openams/ams; removed at its end"
+	// subnet is of the range for benchmarks of networks, which nothing else uses.
+	subnet = "198.18.77.1/24"
+	mark   = "made by the quickstart example of openams/ams; removed at its end"
 )
 
 // sandbox is a corner of LXD that belongs to this program alone.
@@ -33,7 +35,7 @@ func newSandbox(c client.InstanceServer) (*sandbox, error) {
 	if err == nil {
 		err = c.CreateNetwork(api.NetworksPost{
 			Name: network, Type: "bridge",
-			NetworkPut: api.NetworkPut{Description: mark, Config: map[string]string{"ipv4.address": "auto", "ipv6.address": "none"}},
+			NetworkPut: api.NetworkPut{Description: mark, Config: map[string]string{"ipv4.address": subnet, "ipv6.address": "none"}},
 		})
 	}
 	if err == nil {

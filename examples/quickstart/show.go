@@ -35,9 +35,12 @@ type work struct {
 // error of one that failed. It reads the Manager's events; a program that has
 // nothing to show calls Operations.Wait instead.
 func (t *tour) follow(ctx context.Context, all ...work) error {
-	labels := map[string]string{}
+	labels, instances := map[string]string{}, map[string]string{}
 	for _, w := range all {
 		labels[w.op.ID] = w.label
+		for _, id := range w.op.Resources["instance"] {
+			instances[id] = w.label
+		}
 	}
 	// From where the last call left off: nothing is missed in between.
 	for e, err := range t.Events(ctx, t.seen) {
@@ -45,6 +48,10 @@ func (t *tour) follow(ctx context.Context, all ...work) error {
 			return err
 		}
 		t.seen = e.Seq
+		if e.Kind == "instance" {
+			t.showInstance(e, instances[e.ID])
+			continue
+		}
 		label, ours := labels[e.ID]
 		switch {
 		case !ours:
@@ -61,4 +68,16 @@ func (t *tour) follow(ctx context.Context, all ...work) error {
 		}
 	}
 	return context.Cause(ctx)
+}
+
+// showInstance shows what became of an instance. One that was not launched by
+// name is the base instance that a bootstrap happens in.
+func (t *tour) showInstance(e ams.Event, label string) {
+	switch status := ams.InstanceStatus(e.Action); {
+	case status == ams.InstanceCreated || status == ams.InstancePrepared:
+	case label == "":
+		t.show.line("bootstrap: base instance is %s", status)
+	default:
+		t.show.line("%s: is %s", label, status)
+	}
 }

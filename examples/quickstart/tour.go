@@ -150,12 +150,10 @@ func (t *tour) logs(ctx context.Context) error {
 		return err
 	}
 	for _, l := range logs {
-		t.show.line("%s, %d bytes, begins", l.Name, l.Size)
-		if err := t.begin(ctx, l.Name); err != nil {
-			return err
-		}
+		t.show.line("%s, %d bytes", l.Name, l.Size)
 	}
-	return nil
+	t.show.line("%s begins", t.place.log)
+	return t.begin(ctx, t.place.log)
 }
 
 // begin shows the first lines of a log.
