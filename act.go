@@ -13,7 +13,7 @@ func (e *engine) do(ctx context.Context, in *Instance, s *sight, st step) error 
 	case actLook:
 		return e.look(ctx, in, s)
 	case actCreate:
-		err := e.call(ctx, "create", in, m.cfg.CallTimeout, func(ctx context.Context) error {
+		err := e.m.call(ctx, "create", in, m.cfg.CallTimeout, func(ctx context.Context) error {
 			return m.backend.Create(ctx, InstanceSpec{
 				Ref: ref, Attempt: in.Attempt, Fingerprint: in.Fingerprint,
 				CPUs: in.Resources.CPUs, Memory: in.Resources.Memory, Disk: in.Resources.DiskSize, VM: in.VM,
@@ -31,7 +31,7 @@ func (e *engine) do(ctx context.Context, in *Instance, s *sight, st step) error 
 		s.begun = err == nil
 		return err
 	case actStart:
-		err := e.call(ctx, "start", in, m.cfg.CallTimeout, func(ctx context.Context) error { return m.backend.Start(ctx, ref) })
+		err := e.m.call(ctx, "start", in, m.cfg.CallTimeout, func(ctx context.Context) error { return m.backend.Start(ctx, ref) })
 		if err == nil {
 			s.power, s.booting = PowerRunning, true
 		}
@@ -61,7 +61,7 @@ func (e *engine) do(ctx context.Context, in *Instance, s *sight, st step) error 
 		return err
 	case actStop:
 		grace := m.cfg.StopTimeout
-		err := e.call(ctx, "stop", in, grace+m.cfg.CallTimeout, func(ctx context.Context) error {
+		err := e.m.call(ctx, "stop", in, grace+m.cfg.CallTimeout, func(ctx context.Context) error {
 			return m.backend.Stop(ctx, ref, st.force, grace)
 		})
 		if err == nil {
@@ -74,7 +74,7 @@ func (e *engine) do(ctx context.Context, in *Instance, s *sight, st step) error 
 		s.collected = true
 		return e.collect(ctx, in)
 	case actDelete:
-		err := e.call(ctx, "delete", in, m.cfg.CallTimeout, func(ctx context.Context) error { return m.backend.Delete(ctx, ref) })
+		err := e.m.call(ctx, "delete", in, m.cfg.CallTimeout, func(ctx context.Context) error { return m.backend.Delete(ctx, ref) })
 		switch {
 		case err == nil:
 			s.power, s.made, s.begun = PowerAbsent, false, false
@@ -120,7 +120,7 @@ func (e *engine) forget(ctx context.Context, was *Instance) error {
 // about an instance at rest, and a reason to try again with any other.
 func (e *engine) look(ctx context.Context, in *Instance, s *sight) error {
 	var seen Seen
-	err := e.call(ctx, "get", in, e.m.cfg.CallTimeout, func(ctx context.Context) (err error) {
+	err := e.m.call(ctx, "get", in, e.m.cfg.CallTimeout, func(ctx context.Context) (err error) {
 		seen, err = e.m.backend.Get(ctx, e.ref(in))
 		return err
 	})
@@ -141,7 +141,7 @@ func (e *engine) ref(in *Instance) Ref { return Ref{Cluster: e.mark, ID: in.ID, 
 
 // call bounds a call of the backend or guest in time and tells the observer. A
 // call that ran into its bound is ErrUnavailable.
-func (e *engine) call(ctx context.Context, verb string, in *Instance, limit time.Duration, fn func(context.Context) error) error {
+func (m *Manager) call(ctx context.Context, verb string, in *Instance, limit time.Duration, fn func(context.Context) error) error {
 	bound, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	began := time.Now()
@@ -149,8 +149,8 @@ func (e *engine) call(ctx context.Context, verb string, in *Instance, limit time
 	if err != nil && ctx.Err() == nil && bound.Err() != nil && !errors.Is(err, ErrTimeout) {
 		err = Errorf(ErrUnavailable, "%s got no answer within %s", verb, limit)
 	}
-	if e.m.observer.Called != nil {
-		e.m.observer.Called(CallInfo{Verb: verb, Instance: in.ID, Node: in.Node, Took: time.Since(began), Err: err})
+	if m.observer.Called != nil {
+		m.observer.Called(CallInfo{Verb: verb, Instance: in.ID, Node: in.Node, Took: time.Since(began), Err: err})
 	}
 	return err
 }

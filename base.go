@@ -18,6 +18,7 @@ func versionID(application string, number int) string {
 func imageAlias(id string, number int) string { return fmt.Sprintf("ams-%s-%d", id, number) }
 
 // newBase makes the base instance that builds v, to be placed when there is room.
+// The application's node selector does not bind it: that is for instances that run.
 func (c *change) newBase(m *Manager, app *Application, v *Version, parent *ImageVersion, operation string) error {
 	id := m.ids.New(c.now)
 	v.BaseInstance = id
@@ -26,7 +27,7 @@ func (c *change) newBase(m *Manager, app *Application, v *Version, parent *Image
 		ApplicationID: app.ID, ApplicationName: app.Name, Version: v.Number,
 		ImageID: v.ImageID, ImageVersion: v.ImageVersion,
 		Fingerprint: parent.Fingerprint, Architecture: v.Architecture,
-		Resources: app.Resources, NodeTags: app.NodeSelector,
+		Resources:     app.Resources,
 		StatusMessage: "waiting for a node", Want: WantRunning, Attempt: operation, Operation: operation,
 		CreatedAt: c.now,
 	}
@@ -119,7 +120,7 @@ func (e *engine) publish(ctx context.Context, in *Instance) error {
 		return err
 	}
 	var image BackendImage
-	err = e.call(ctx, "publish", in, time.Until(in.Deadline), func(ctx context.Context) (err error) {
+	err = e.m.call(ctx, "publish", in, time.Until(in.Deadline), func(ctx context.Context) (err error) {
 		image, err = publisher.Publish(ctx, e.ref(in), imageAlias(in.ApplicationID, in.Version))
 		return err
 	})
@@ -166,7 +167,7 @@ func (e *engine) dropImage(ctx context.Context, alias string) error {
 	if !ok {
 		return nil
 	}
-	return e.call(ctx, "delete image", &Instance{}, e.m.cfg.CallTimeout, func(ctx context.Context) error {
+	return e.m.call(ctx, "delete image", &Instance{}, e.m.cfg.CallTimeout, func(ctx context.Context) error {
 		return keeper.DeleteImage(ctx, e.mark, alias)
 	})
 }

@@ -214,3 +214,10 @@ func ignoreNotFound(err error) error {
 	}
 	return err
 }
+
+func ignoreExists(err error) error {
+	if CodeOf(err) == ErrExists {
+		return nil
+	}
+	return err
+}

@@ -21,7 +21,7 @@ func (e *engine) collect(ctx context.Context, in *Instance) error {
 	var kept []LogFile
 	release := e.m.holdBlobs()
 	defer release()
-	err := e.call(ctx, "collect", in, e.m.cfg.CallTimeout, func(ctx context.Context) error {
+	err := e.m.call(ctx, "collect", in, e.m.cfg.CallTimeout, func(ctx context.Context) error {
 		found, err := reader.Logs(ctx, e.ref(in))
 		for _, f := range found[:min(len(found), maxLogs)] {
 			log, err := e.keepLog(ctx, reader, in, f.Name)

@@ -56,7 +56,6 @@ const (
 func (c Code) Error() string { return string(c) }
 
 // Error is the one error type of this module. All fields but Code are optional.
-// It marshals to JSON as part of an Operation.
 type Error struct {
 	Code Code   // what kind of thing went wrong; never empty
 	Kind string // the kind of object: "application", "instance", …

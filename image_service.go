@@ -253,7 +253,7 @@ func (e *engine) importImage(ctx context.Context, keeper ImageKeeper, image *Ima
 		return nil
 	}
 	var made BackendImage
-	err := e.call(ctx, "import image", &Instance{}, time.Hour, func(ctx context.Context) error {
+	err := e.m.call(ctx, "import image", &Instance{}, time.Hour, func(ctx context.Context) error {
 		file, err := e.m.blobs.Open(ctx, image.Versions[i].Upload)
 		if err != nil {
 			return err

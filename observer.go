@@ -6,7 +6,8 @@ import "time"
 // The functions are called after the fact, from the goroutine that did it: they
 // must be quick, must not block, and must not call the Manager.
 type Observer struct {
-	// Committed is called for each event, in order, after its commit.
+	// Committed is called for each event after its commit. Seq is not set in it;
+	// events of one commit come in order, those of concurrent commits may not.
 	Committed func(Event)
 	// Called is called after each call of the backend or the guest.
 	Called func(CallInfo)

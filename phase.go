@@ -18,7 +18,7 @@ func (e *engine) guest(ctx context.Context, in *Instance, phase GuestPhase, limi
 	show := &reporter{save: func(text string) { e.showProgress(ctx, in, text) }}
 	defer show.stop()
 	run.Report = show.report
-	err = e.call(ctx, string(phase)+" phase", in, limit, func(ctx context.Context) error {
+	err = e.m.call(ctx, string(phase)+" phase", in, limit, func(ctx context.Context) error {
 		if err := e.m.guest.Run(ctx, run); err != nil {
 			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 				return Errorf(ErrTimeout, "the %s phase did not end in time; its last step was: %s", phase, show.last())

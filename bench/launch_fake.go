@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/openams/ams"
@@ -51,25 +52,49 @@ func launchFake(ctx context.Context, o options) (result, error) {
 	if _, err := h.launch(ctx, 256); err != nil { // to warm up
 		return result{}, err
 	}
-	ours, rows, err := interleave(pairs,
-		func() (float64, error) { return h.launch(ctx, launches) },
-		func() (float64, error) { return raw.write(launches) })
+	var cpu [2]time.Duration
+	ours, base, err := interleave(pairs,
+		func() (float64, error) {
+			return timed(&cpu[0], func() (float64, error) { return h.launch(ctx, launches) })
+		},
+		func() (float64, error) { return timed(&cpu[1], func() (float64, error) { return raw.write(launches) }) })
 	if err != nil {
 		return result{}, err
 	}
-	perLaunch, err := h.rowsPerLaunch(ctx)
+	rows, err := h.rowsPerLaunch(ctx)
 	if err != nil {
 		return result{}, err
 	}
-	if perLaunch != rowsPerLaunch {
-		return result{}, fmt.Errorf("a launch writes %d rows, and the baseline %d", perLaunch, rowsPerLaunch)
+	if rows != rowsPerLaunch {
+		return result{}, fmt.Errorf("a launch writes %d rows, and the baseline %d", rows, rowsPerLaunch)
 	}
-	r := result{Ours: median(ours), Baseline: median(rows) / rowsPerLaunch, Unit: "launches/s", goal: "ours >= 1000"}
+	per := ratios(ours, base)
+	r := result{Ours: median(ours), Baseline: median(base), Unit: "launches/s", Ratio: median(per), goal: "ours >= 1000"}
+	n := time.Duration(pairs * launches)
 	r.notes = append(r.notes,
-		fmt.Sprintf("%d launches by %d callers on %d nodes, SQLite at synchronous=FULL, waited for until running; %d blocks", pairs*launches, fakeCallers, fakeNodes, pairs),
+		fmt.Sprintf("%d launches by %d callers on %d nodes, SQLite at synchronous=FULL, waited for until running; %d blocks", n, fakeCallers, fakeNodes, pairs),
 		fmt.Sprintf("launches/s by block: %s", figures(ours)),
-		fmt.Sprintf("a launch is %d rows written in 3 transactions; raw rows/s in groups of %d by block: %s", rowsPerLaunch, rawGroup, figures(rows)))
+		fmt.Sprintf("raw by block:        %s", figures(base)),
+		fmt.Sprintf("a launch is %d rows written, in 3 transactions; raw writes %.0f rows/s, in transactions of %d launches", rows, median(base)*rowsPerLaunch, rawGroup),
+		fmt.Sprintf("CPU time per launch: %s, raw %s", (cpu[0]/n).Round(time.Microsecond), (cpu[1]/n).Round(time.Microsecond)))
 	return r, nil
+}
+
+// timed adds the CPU time that fn takes.
+func timed(sum *time.Duration, fn func() (float64, error)) (float64, error) {
+	began := cpuTime()
+	v, err := fn()
+	*sum += cpuTime() - began
+	return v, err
+}
+
+// cpuTime is what this process has used so far.
+func cpuTime() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 func figures(v []float64) string {

@@ -72,7 +72,7 @@ func launchLXD(ctx context.Context, o options) (result, error) {
 		return result{}, err
 	}
 	per := ratios(times, base)
-	r := result{Ours: median(times), Baseline: median(base), Unit: "s", ratio: median(per), goal: "ratio <= 1.10"}
+	r := result{Ours: median(times), Baseline: median(base), Unit: "s", Ratio: median(per), goal: "ratio <= 1.10"}
 	r.notes = append(r.notes,
 		fmt.Sprintf("%d instances each, %d at a time, in blocks of %d", pairs*block, lxdCallers, block),
 		fmt.Sprintf("seconds per block: ours %s", figures(times)),

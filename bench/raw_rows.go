@@ -68,8 +68,8 @@ const (
 	rawEnd      = "UPDATE operations SET rev = 2, data = ?, done = 1, updated_at = ? WHERE id = ?"
 )
 
-// write writes the rows of n launches and returns how many rows there were per
-// second.
+// write writes the rows of n launches, a multiple of the group, and returns how
+// many launches' there were per second.
 func (r *rawRows) write(n int) (float64, error) {
 	began := time.Now()
 	for range n / rawGroup {
@@ -77,7 +77,7 @@ func (r *rawRows) write(n int) (float64, error) {
 			return 0, err
 		}
 	}
-	return float64(n/rawGroup*rawGroup*rowsPerLaunch) / time.Since(began).Seconds(), nil
+	return float64(n) / time.Since(began).Seconds(), nil
 }
 
 // group writes the rows of a group of launches, in the three transactions that a

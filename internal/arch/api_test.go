@@ -31,7 +31,7 @@ func publicPackages(t *testing.T) map[string][]*source {
 }
 
 // TestDocs requires a comment on each exported name. Constants and variables may
-// share that of their group.
+// share that of their group, and an interface's method that of the one above it.
 func TestDocs(t *testing.T) {
 	missing := func(s *source, n ast.Node, name string) { t.Errorf("%s: %s has no comment", s.at(n), name) }
 	for dir, files := range publicPackages(t) {
@@ -62,10 +62,13 @@ func checkSpec(s *source, d *ast.GenDecl, spec ast.Spec, missing func(*source, a
 			missing(s, spec, spec.Name.Name)
 		}
 		if i, ok := spec.Type.(*ast.InterfaceType); ok && spec.Name.IsExported() && spec.Name.Name != widestExempt {
+			above := 0 // the line of the method before
 			for _, m := range i.Methods.List {
-				if len(m.Names) > 0 && m.Names[0].IsExported() && m.Doc == nil {
+				line := s.fset.Position(m.Pos()).Line
+				if len(m.Names) > 0 && m.Names[0].IsExported() && m.Doc == nil && line != above+1 {
 					missing(s, m, spec.Name.Name+"."+m.Names[0].Name)
 				}
+				above = s.fset.Position(m.End()).Line
 			}
 		}
 	case *ast.ValueSpec:

@@ -1,0 +1,160 @@
+// Testsum reads the output of "go test -json" and prints what a person wants to
+// know: the closing line of each package, failures in full, why tests were
+// skipped, and the numbers in the last line. It fails if a test has, or if there
+// was none.
+package main
+
+import (
+	"bufio"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+)
+
+func main() {
+	if err := run(os.Stdin, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "testsum:", err)
+		os.Exit(1)
+	}
+}
+
+// event is a line of "go test -json"; see "go doc test2json".
+type event struct {
+	Action      string
+	Package     string
+	ImportPath  string // of a build
+	Test        string
+	Output      string
+	FailedBuild string
+}
+
+// sum is what was seen so far.
+type sum struct {
+	out     io.Writer
+	output  map[string]*strings.Builder // of tests and packages not yet ended
+	builds  map[string]*strings.Builder
+	passed  int
+	failed  int
+	skipped map[string]int // by the reason
+	broken  bool           // a package failed outside its tests
+}
+
+func run(in io.Reader, out io.Writer) error {
+	s := &sum{out: out, output: map[string]*strings.Builder{}, builds: map[string]*strings.Builder{}, skipped: map[string]int{}}
+	lines := bufio.NewReader(in)
+	for {
+		line, err := lines.ReadBytes('\n')
+		if len(line) > 0 {
+			s.line(line)
+		}
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return s.end()
+}
+
+// line takes one line in. What is no event is shown as it is.
+func (s *sum) line(line []byte) {
+	var e event
+	if json.Unmarshal(line, &e) != nil {
+		fmt.Fprintf(s.out, "%s\n", strings.TrimSpace(string(line)))
+		return
+	}
+	key := e.Package + " " + e.Test
+	switch e.Action {
+	case "output":
+		s.write(s.output, key, e.Output)
+		if e.Test == "" && closing(e.Output) {
+			fmt.Fprint(s.out, e.Output)
+		}
+	case "build-output":
+		s.write(s.builds, e.ImportPath, e.Output)
+	case "pass", "skip", "fail":
+		text := ""
+		if b := s.output[key]; b != nil {
+			text = b.String()
+		}
+		delete(s.output, key)
+		s.ended(e, text)
+	}
+}
+
+func (s *sum) write(to map[string]*strings.Builder, key, text string) {
+	if to[key] == nil {
+		to[key] = &strings.Builder{}
+	}
+	to[key].WriteString(text)
+}
+
+// closing reports whether a line is the last one that "go test" prints of a
+// package.
+func closing(line string) bool {
+	return strings.HasPrefix(line, "ok  \t") || strings.HasPrefix(line, "FAIL\t") || strings.HasPrefix(line, "?   \t")
+}
+
+// ended counts a test, and shows what has failed.
+func (s *sum) ended(e event, text string) {
+	switch {
+	case e.Test == "" && e.Action == "fail":
+		if b := s.builds[e.FailedBuild]; b != nil {
+			fmt.Fprint(s.out, b.String())
+		}
+		// A panic, a data race or a timeout may show only here.
+		fmt.Fprint(s.out, text)
+		s.broken = true
+	case e.Test == "":
+	case e.Action == "pass":
+		s.passed++
+	case e.Action == "skip":
+		s.skipped[reason(text)]++
+	default:
+		s.failed++
+		fmt.Fprintf(s.out, "FAIL: %s %s\n%s", e.Package, e.Test, text)
+	}
+}
+
+// reason finds what a skipped test said.
+func reason(text string) string {
+	why := ""
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
+		if _, after, ok := strings.Cut(line, ".go:"); ok {
+			if _, message, ok := strings.Cut(after, ": "); ok {
+				why = message
+			}
+		}
+	}
+	return cmp.Or(why, "no reason given")
+}
+
+func (s *sum) end() error {
+	skipped := 0
+	for _, why := range slices.Sorted(maps.Keys(s.skipped)) {
+		fmt.Fprintf(s.out, "skipped %d: %s\n", s.skipped[why], why)
+		skipped += s.skipped[why]
+	}
+	for _, key := range slices.Sorted(maps.Keys(s.output)) {
+		if pkg, test, _ := strings.Cut(key, " "); test != "" {
+			fmt.Fprintf(s.out, "FAIL: %s %s did not end\n", pkg, test)
+			s.failed++
+		}
+	}
+	fmt.Fprintf(s.out, "%d passed, %d failed, %d skipped\n", s.passed, s.failed, skipped)
+	switch {
+	case s.failed > 0 || s.broken:
+		return errors.New("there are failures")
+	case s.passed == 0:
+		return errors.New("no test ran")
+	}
+	return nil
+}
