@@ -17,15 +17,17 @@ type commitError struct{ error }
 func (e *engine) pass(ctx context.Context, id string) {
 	s := sight{}
 	fresh, _ := e.fresh.LoadAndDelete(id)
-	for !e.draining() && ctx.Err() == nil {
-		var in Instance
-		err := e.m.view(ctx, func(tx Tx) (err error) {
-			in, err = tx.Instances().Get(id)
-			return err
-		})
-		if err != nil {
-			e.storeFailed(ctx, id, err)
-			return
+	var in Instance
+	for read := true; !e.draining() && ctx.Err() == nil; {
+		if read {
+			err := e.m.view(ctx, func(tx Tx) (err error) {
+				in, err = tx.Instances().Get(id)
+				return err
+			})
+			if err != nil {
+				e.storeFailed(ctx, id, err)
+				return
+			}
 		}
 		if fresh == in.Rev { // nobody was quicker than whoever made it
 			s.power = PowerAbsent
@@ -40,8 +42,12 @@ func (e *engine) pass(ctx context.Context, id string) {
 			e.queue.AddAfter(instanceKey(id), wakeInstance(&in).lane, st.until.Sub(now))
 			return
 		}
+		err := e.do(ctx, &in, &s, st)
+		// What it has committed is in the row at hand. A change by anybody else
+		// interrupts this run or fails its next commit.
+		read = err != nil || st.act == actForget
 		var fault commitError
-		switch err := e.do(ctx, &in, &s, st); {
+		switch {
 		case err == nil, errors.Is(err, errChanged):
 		case errors.As(err, &fault):
 			e.storeFailed(ctx, id, fault.error)
@@ -106,12 +112,13 @@ func (e *engine) storeFailed(ctx context.Context, id string, err error) {
 	}
 }
 
-// commit changes the instance's row. If somebody wants something else of it than
-// when it was read, nothing is changed and the error is errChanged.
+// commit changes the instance's row, and the one at hand with it. If somebody
+// wants something else of it than when it was read, nothing is changed and the
+// error is errChanged.
 func (e *engine) commit(ctx context.Context, was *Instance, fn func(c *change, in *Instance) error) error {
-	err := e.m.update(context.WithoutCancel(ctx), func(c *change) error {
-		in, err := c.Instances().Get(was.ID)
-		if err != nil {
+	var in Instance
+	err := e.m.update(context.WithoutCancel(ctx), func(c *change) (err error) {
+		if in, err = c.Instances().Get(was.ID); err != nil {
 			return err
 		}
 		if in.Want != was.Want || in.Force != was.Force || in.Restart != was.Restart || in.Operation != was.Operation || in.Failure != was.Failure {
@@ -123,7 +130,11 @@ func (e *engine) commit(ctx context.Context, was *Instance, fn func(c *change, i
 		in.UpdatedAt = c.now
 		return c.Instances().Put(in)
 	})
-	if err != nil && !errors.Is(err, errChanged) {
+	switch {
+	case err == nil:
+		*was = in
+		was.Rev++ // as Put stored it
+	case !errors.Is(err, errChanged):
 		return commitError{err}
 	}
 	return err

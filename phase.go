@@ -84,7 +84,8 @@ func sessionYAML(in *Instance) []byte {
 
 // showProgress writes the step at hand to the instance and its operation.
 func (e *engine) showProgress(ctx context.Context, in *Instance, text string) {
-	err := e.commit(ctx, in, func(c *change, in *Instance) error {
+	row := *in // the phase goes on with what is at hand
+	err := e.commit(ctx, &row, func(c *change, in *Instance) error {
 		in.StatusMessage = text
 		return c.progress(in.Operation, text)
 	})

@@ -36,7 +36,7 @@ want() { packages="$packages $*"; }
 
 have gcc || have cc || want gcc
 [ -e /usr/include/stdlib.h ] || want libc6-dev
-[ -e /bin/busybox ] && ! grep -q ld-linux /bin/busybox || want busybox-static
+[ -e /bin/busybox ] && ! grep -q /ld-linux /bin/busybox || want busybox-static
 case " $distribution " in
 *" ubuntu "*) ;; # its LXD is the snap
 *) own_lxd && have lxc || want lxd lxd-client ;;

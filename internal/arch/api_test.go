@@ -118,26 +118,26 @@ func exports(t *testing.T, dir string, files []*source) string {
 	p, err := doc.NewFromFiles(files[0].fset, parsed, importPath)
 	require.NoError(t, err)
 	var b bytes.Buffer
-	print := func(n any) {
+	show := func(n any) {
 		strip(n)
 		require.NoError(t, format.Node(&b, files[0].fset, n))
 		b.WriteString("\n\n")
 	}
 	values := func(list []*doc.Value) {
 		for _, v := range list {
-			print(v.Decl)
+			show(v.Decl)
 		}
 	}
 	funcs := func(list []*doc.Func) {
 		for _, f := range list {
-			print(f.Decl)
+			show(f.Decl)
 		}
 	}
 	values(p.Consts)
 	values(p.Vars)
 	funcs(p.Funcs)
 	for _, typ := range p.Types {
-		print(typ.Decl)
+		show(typ.Decl)
 		values(typ.Consts)
 		values(typ.Vars)
 		funcs(typ.Funcs)

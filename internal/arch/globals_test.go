@@ -139,4 +139,6 @@ func rootOf(e ast.Expr) *ast.Ident {
 }
 
 // isGlobal reports whether an object is declared at the top of the file.
-func isGlobal(f *ast.File, o *ast.Object) bool { return f.Scope.Lookup(o.Name) == o }
+func isGlobal(f *ast.File, o *ast.Object) bool { //nolint:staticcheck // names of one file are all it is asked for
+	return f.Scope.Lookup(o.Name) == o
+}

@@ -9,6 +9,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"maps"
@@ -18,7 +19,9 @@ import (
 )
 
 func main() {
-	if err := run(os.Stdin, os.Stdout); err != nil {
+	lxd := flag.String("lxd", "", "the packages, separated by commas, that test on a real LXD; they are counted apart")
+	flag.Parse()
+	if err := run(os.Stdin, os.Stdout, strings.Split(*lxd, ",")); err != nil {
 		fmt.Fprintln(os.Stderr, "testsum:", err)
 		os.Exit(1)
 	}
@@ -34,19 +37,27 @@ type event struct {
 	FailedBuild string
 }
 
+// count counts tests.
+type count struct{ passed, failed, skipped int }
+
+func (c count) String() string {
+	return fmt.Sprintf("%d passed, %d failed, %d skipped", c.passed, c.failed, c.skipped)
+}
+
 // sum is what was seen so far.
 type sum struct {
 	out     io.Writer
 	output  map[string]*strings.Builder // of tests and packages not yet ended
 	builds  map[string]*strings.Builder
-	passed  int
-	failed  int
+	lxd     []string
+	all     count
+	onLXD   count
 	skipped map[string]int // by the reason
 	broken  bool           // a package failed outside its tests
 }
 
-func run(in io.Reader, out io.Writer) error {
-	s := &sum{out: out, output: map[string]*strings.Builder{}, builds: map[string]*strings.Builder{}, skipped: map[string]int{}}
+func run(in io.Reader, out io.Writer, lxd []string) error {
+	s := &sum{out: out, lxd: lxd, output: map[string]*strings.Builder{}, builds: map[string]*strings.Builder{}, skipped: map[string]int{}}
 	lines := bufio.NewReader(in)
 	for {
 		line, err := lines.ReadBytes('\n')
@@ -114,12 +125,25 @@ func (s *sum) ended(e event, text string) {
 		s.broken = true
 	case e.Test == "":
 	case e.Action == "pass":
-		s.passed++
+		s.count(e.Package, count{passed: 1})
 	case e.Action == "skip":
+		s.count(e.Package, count{skipped: 1})
 		s.skipped[reason(text)]++
 	default:
-		s.failed++
+		s.count(e.Package, count{failed: 1})
 		fmt.Fprintf(s.out, "FAIL: %s %s\n%s", e.Package, e.Test, text)
+	}
+}
+
+func (s *sum) count(pkg string, c count) {
+	add := func(to *count) {
+		to.passed += c.passed
+		to.failed += c.failed
+		to.skipped += c.skipped
+	}
+	add(&s.all)
+	if slices.Contains(s.lxd, pkg) {
+		add(&s.onLXD)
 	}
 }
 
@@ -138,22 +162,23 @@ func reason(text string) string {
 }
 
 func (s *sum) end() error {
-	skipped := 0
 	for _, why := range slices.Sorted(maps.Keys(s.skipped)) {
 		fmt.Fprintf(s.out, "skipped %d: %s\n", s.skipped[why], why)
-		skipped += s.skipped[why]
 	}
 	for _, key := range slices.Sorted(maps.Keys(s.output)) {
 		if pkg, test, _ := strings.Cut(key, " "); test != "" {
 			fmt.Fprintf(s.out, "FAIL: %s %s did not end\n", pkg, test)
-			s.failed++
+			s.count(pkg, count{failed: 1})
 		}
 	}
-	fmt.Fprintf(s.out, "%d passed, %d failed, %d skipped\n", s.passed, s.failed, skipped)
+	if s.onLXD != (count{}) {
+		fmt.Fprintf(s.out, "in the packages tested on a real LXD: %s\n", s.onLXD)
+	}
+	fmt.Fprintln(s.out, s.all)
 	switch {
-	case s.failed > 0 || s.broken:
+	case s.all.failed > 0 || s.broken:
 		return errors.New("there are failures")
-	case s.passed == 0:
+	case s.all.passed == 0:
 		return errors.New("no test ran")
 	}
 	return nil
