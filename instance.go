@@ -55,7 +55,7 @@ type Instance struct {
 	Status        InstanceStatus
 	StatusMessage string // what is being done now; cleared at running
 	ErrorMessage  string // why the status is error
-	Address       string // IPv4 address on the node's network; empty when not running
+	Address       string // IPv4 on the node's network; known at the first comparison after it runs
 	Logs          []LogFile
 
 	Want      Want

@@ -19,7 +19,8 @@ func main() {
 
 	op := must(m.Instances.Launch(ctx, ams.LaunchRequest{Application: "hello", Name: "first"}))
 	op = must(m.Operations.Wait(ctx, op.ID)) // or follow m.Events
-	log.Println("running:", must(m.Instances.Get(ctx, op.Resources["instance"][0])).Address)
+	in := must(m.Instances.Get(ctx, op.Resources["instance"][0]))
+	log.Println(in.Name, "is", in.Status, "on", in.Node)
 }
 
 func must[T any](v T, err error) T {

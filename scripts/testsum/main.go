@@ -121,7 +121,11 @@ func (s *sum) ended(e event, text string) {
 			fmt.Fprint(s.out, b.String())
 		}
 		// A panic, a data race or a timeout may show only here.
-		fmt.Fprint(s.out, text)
+		for line := range strings.Lines(text) {
+			if line != "FAIL\n" && !closing(line) {
+				fmt.Fprint(s.out, line)
+			}
+		}
 		s.broken = true
 	case e.Test == "":
 	case e.Action == "pass":
