@@ -2,6 +2,7 @@ package ams
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -74,7 +75,10 @@ func (s *Instances) Start(ctx context.Context, idOrName string) (Operation, erro
 func (s *Instances) Stop(ctx context.Context, idOrName string, force bool) (Operation, error) {
 	return s.change(ctx, idOrName, "stop instance", false, force, func(c *change, in *Instance) error {
 		starting := in.Want == WantRunning && !in.Resting && force
-		if in.Status != InstanceRunning && !starting {
+		switch {
+		case in.Want == WantDeleted:
+			return &Error{Code: ErrConflict, Kind: "instance", ID: in.Name, Err: errors.New("is being deleted")}
+		case in.Status != InstanceRunning && !starting:
 			return instanceState(in, "is not running")
 		}
 		return c.supersede(in, WantStopped, force)

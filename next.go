@@ -126,12 +126,20 @@ func nextRunning(in *Instance, s sight) step {
 func nextStopped(in *Instance, s sight) step {
 	switch s.power {
 	case PowerAbsent:
+		if !in.HasRun { // its launch was broken off
+			return step{act: actCreate}
+		}
 		return step{act: actForget}
 	case PowerRunning:
 		if !in.Force && !s.quiet && in.Status == InstanceRunning {
 			return step{act: actQuiesce}
 		}
 		return step{act: actStop, force: in.Force}
+	case PowerBroken:
+		if !in.HasRun {
+			return step{act: actDelete}
+		}
+		return step{act: actFail, code: ErrFailed, text: "the backend reports it as broken"}
 	default:
 		return step{act: actSettle, status: InstanceStopped}
 	}

@@ -3,6 +3,7 @@ package ams_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -126,5 +127,22 @@ func TestOrphansFewAreDeletedManyAreNot(t *testing.T) {
 			}
 			return tx.Nodes().Put(n)
 		}))
+	})
+}
+
+func TestImageWithoutAliasIsSwept(t *testing.T) {
+	bubble(t, fake.Options{}, func(t *testing.T, w *world) {
+		app := w.application("candy")
+		w.wait(w.Applications.Update(t.Context(), "candy", pkg("name: candy"), ams.CreateOptions{}))
+		v, err := w.Applications.Version(t.Context(), "candy", 0)
+		require.NoError(t, err)
+		w.fake.DeleteAliasBehindBack("ams-" + v.ID)
+		w.wait(w.Applications.DeleteVersion(t.Context(), "candy", 0))
+		has := func() bool {
+			return slices.ContainsFunc(w.fake.Snapshot().Images, func(i fake.ImageState) bool { return i.Fingerprint == v.Fingerprint })
+		}
+		require.True(t, has())
+		time.Sleep(20 * time.Minute)
+		require.False(t, has(), "an old image of ours without a name belongs to nobody: %s", app.ID)
 	})
 }

@@ -58,7 +58,7 @@ func launchLXD(ctx context.Context, o options) (result, error) {
 	}
 	defer b.c.Disconnect()
 
-	pairs, block := 8, 2*lxdCallers
+	pairs, block := 5, 2*lxdCallers
 	if o.quick {
 		pairs = 2
 	}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"time"
 
 	"github.com/openams/ams"
 )
@@ -20,6 +21,7 @@ type image struct {
 	Architecture string
 	Size         int64
 	PublishedOf  string // the id of the instance it was made from
+	CreatedAt    time.Time
 }
 
 // alias is a name of an image. It has a mark of its own, for our alias may be on
@@ -135,6 +137,7 @@ func (b *Backend) addImage(img *image, name string) (ams.BackendImage, error) {
 	if have := b.images[img.Fingerprint]; have != nil {
 		img = have
 	} else {
+		img.CreatedAt = time.Now().UTC()
 		b.images[img.Fingerprint] = img
 	}
 	a := &alias{Name: name, Fingerprint: img.Fingerprint, Cluster: cluster}
@@ -144,7 +147,7 @@ func (b *Backend) addImage(img *image, name string) (ams.BackendImage, error) {
 }
 
 func (i *image) as(name string) ams.BackendImage {
-	return ams.BackendImage{Alias: name, Fingerprint: i.Fingerprint, Architecture: i.Architecture, Size: i.Size}
+	return ams.BackendImage{Alias: name, Fingerprint: i.Fingerprint, Architecture: i.Architecture, Size: i.Size, CreatedAt: i.CreatedAt}
 }
 
 // DeleteImage implements ams.ImageKeeper. An alias that is not ours is left

@@ -87,7 +87,7 @@ func (b *Backend) ownAlias(ctx context.Context, cluster, alias string) (ams.Back
 }
 
 func backendImage(i *api.Image, alias string) ams.BackendImage {
-	return ams.BackendImage{Alias: alias, Fingerprint: i.Fingerprint, Architecture: i.Architecture, Size: i.Size}
+	return ams.BackendImage{Alias: alias, Fingerprint: i.Fingerprint, Architecture: i.Architecture, Size: i.Size, CreatedAt: i.UploadedAt}
 }
 
 // upload sends an image, marked, without alias, and returns its fingerprint. An
@@ -180,7 +180,7 @@ func (b *Backend) DeleteImage(ctx context.Context, cluster, alias string) error 
 	if ams.CodeOf(err) == ams.ErrExists {
 		return nil
 	}
-	if !found || err != nil {
+	if err != nil {
 		return err
 	}
 	unlockImages, err := b.locks.lock(ctx, imagesKey)
@@ -188,11 +188,32 @@ func (b *Backend) DeleteImage(ctx context.Context, cluster, alias string) error 
 		return err
 	}
 	defer unlockImages()
-	err = b.do(ctx, func(c server) error { return c.DeleteImageAlias(alias) })
-	if err != nil && ams.CodeOf(err) != ams.ErrNotFound {
-		return err
+	if found {
+		err = b.do(ctx, func(c server) error { return c.DeleteImageAlias(alias) })
+		if err != nil && ams.CodeOf(err) != ams.ErrNotFound {
+			return err
+		}
+		if err := b.deleteBare(ctx, cluster, have.Fingerprint); err != nil {
+			return err
+		}
 	}
-	return b.deleteBare(ctx, cluster, have.Fingerprint)
+	return b.deleteUnnamed(ctx, cluster, alias)
+}
+
+// deleteUnnamed deletes the images that were to get the alias and did not: LXD
+// makes an image first and its alias then, and may die in between.
+func (b *Backend) deleteUnnamed(ctx context.Context, cluster, alias string) error {
+	var all []api.Image
+	err := b.do(ctx, func(c server) (err error) {
+		all, err = c.GetImages()
+		return err
+	})
+	for _, i := range all {
+		if err == nil && i.Properties[imageCluster] == cluster && i.Properties[imageAlias] == alias && len(i.Aliases) == 0 {
+			err = b.deleteBare(ctx, cluster, i.Fingerprint)
+		}
+	}
+	return err
 }
 
 // DeleteFingerprint implements ams.ImageKeeper.

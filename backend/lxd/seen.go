@@ -15,8 +15,26 @@ import (
 	"github.com/openams/ams"
 )
 
-// Get implements ams.Backend.
+// Get implements ams.Backend. What is not there may be about to appear: only when
+// nothing works on it any more is it certain that it does not exist.
 func (b *Backend) Get(ctx context.Context, ref ams.Ref) (ams.Seen, error) {
+	seen, err := b.glance(ctx, ref)
+	if ams.CodeOf(err) != ams.ErrNotFound {
+		return seen, err
+	}
+	unlock, err := b.locks.lock(ctx, instanceName(ref.ID))
+	if err != nil {
+		return ams.Seen{}, err
+	}
+	defer unlock()
+	if err := b.settle(ctx, instanceName(ref.ID)); err != nil {
+		return ams.Seen{}, err
+	}
+	return b.glance(ctx, ref)
+}
+
+// glance returns what there is now.
+func (b *Backend) glance(ctx context.Context, ref ams.Ref) (ams.Seen, error) {
 	if err := checkRef(ref); err != nil {
 		return ams.Seen{}, err
 	}

@@ -37,11 +37,17 @@ func TestLXD(t *testing.T) {
 	inventory := func() []string {
 		projects, err := c.GetProjectNames()
 		require.NoError(t, err)
-		networks, err := c.GetNetworkNames()
-		require.NoError(t, err)
 		pools, err := c.GetStoragePoolNames()
 		require.NoError(t, err)
-		return append(append(projects, networks...), pools...)
+		all := append(projects, pools...)
+		networks, err := c.GetNetworks()
+		require.NoError(t, err)
+		for _, n := range networks {
+			if n.Managed { // others are the machine's, and of other tests
+				all = append(all, n.Name)
+			}
+		}
+		return all
 	}
 	before := inventory()
 	out, err := walk(t, "-socket", d.Socket, "-package", hello)
