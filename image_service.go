@@ -181,7 +181,8 @@ func (c *change) cancelImage(id, opID string) error {
 // resolveImage finds the image to use, the default of its kind where none is
 // named, and its version, the newest active one where none is given.
 func (c *change) resolveImage(idOrName string, number *int, vm bool) (Image, *ImageVersion, error) {
-	image, err := Image{}, error(nil)
+	var image Image
+	var err error
 	if idOrName != "" {
 		image, err = findImage(c, idOrName)
 	} else {

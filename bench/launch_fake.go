@@ -110,7 +110,6 @@ type host struct {
 	*ams.Manager
 	store *sqlite.Store
 	stop  func() error
-	next  atomic.Int64
 }
 
 // openHost opens a store in dir and runs a Manager with it. Before that, set may

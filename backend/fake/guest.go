@@ -113,7 +113,7 @@ func (b *Backend) Run(ctx context.Context, run ams.GuestRun) error {
 				failed, err = true, fault.happen(ctx, epoch, step)
 			}
 			switch {
-			case context.Cause(ctx) == errStopped:
+			case errors.Is(context.Cause(ctx), errStopped):
 				return ams.Errorf(ams.ErrFailed, "%s: the instance stopped", step)
 			case ctx.Err() != nil:
 				return ctx.Err()

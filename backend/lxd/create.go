@@ -38,7 +38,7 @@ func (b *Backend) Create(ctx context.Context, spec ams.InstanceSpec) error {
 		target = spec.Node
 	}
 	for try := 0; ; try++ {
-		_, err := b.operate(ctx, h, target, func(c server) (client.Operation, error) {
+		err := b.operate(ctx, h, target, func(c server) (client.Operation, error) {
 			return c.CreateInstance(b.post(name, spec))
 		})
 		if err == nil {
@@ -78,7 +78,7 @@ func (b *Backend) recreate(ctx context.Context, h *held, spec ams.InstanceSpec, 
 		b.known.add(name, spec.Cluster)
 		return false, nil
 	}
-	_, err = b.operate(ctx, h, "", func(c server) (client.Operation, error) { return c.DeleteInstance(name) })
+	err = b.operate(ctx, h, "", func(c server) (client.Operation, error) { return c.DeleteInstance(name) })
 	return true, err
 }
 

@@ -53,10 +53,12 @@ func (b *Backend) Exec(ctx context.Context, ref ams.Ref, req ams.ExecRequest) (i
 	}
 	defer s.close()
 	e := &execution{c: c, path: b.path("instances", instanceName(ref.ID), "exec"), req: req}
-	done := make(chan error, 1)
-	go func() { done <- e.run(s.ctx) }()
+	type outcome struct{ err error }
+	done := make(chan outcome, 1)
+	go func() { done <- outcome{e.run(s.ctx)} }()
 	select {
-	case err = <-done:
+	case out := <-done:
+		err = out.err
 	case <-ctx.Done():
 		e.kill()
 		select {

@@ -110,7 +110,7 @@ func (b *Backend) upload(ctx context.Context, cluster, alias string, r io.Reader
 	if err != nil {
 		return "", err
 	}
-	_, err = b.wait(ctx, op)
+	err = b.wait(ctx, op)
 	fingerprint := in.sum()
 	if err == nil {
 		return fingerprint, nil
@@ -248,7 +248,7 @@ func (b *Backend) deleteBare(ctx context.Context, cluster, fingerprint string) e
 		return err
 	})
 	if err == nil {
-		_, err = b.wait(ctx, op)
+		err = b.wait(ctx, op)
 	}
 	if ams.CodeOf(err) == ams.ErrNotFound {
 		return nil

@@ -33,13 +33,13 @@ func (h *held) release() {
 // operate sends a request that starts an operation and waits for its end. When
 // ctx ends before LXD has taken the request, the lock is held until it has: what
 // comes next for that key finds the operation among those that run.
-func (b *Backend) operate(ctx context.Context, h *held, target string, send func(server) (client.Operation, error)) (*api.Operation, error) {
+func (b *Backend) operate(ctx context.Context, h *held, target string, send func(server) (client.Operation, error)) error {
 	type sent struct {
 		op  api.Operation
 		err error
 	}
 	if err := b.begin(); err != nil {
-		return nil, err
+		return err
 	}
 	done := make(chan sent, 1)
 	finish := make(chan struct{}) // closed when the caller has taken over
@@ -67,18 +67,18 @@ func (b *Backend) operate(ctx context.Context, h *held, target string, send func
 	case s := <-done:
 		close(finish)
 		if s.err != nil {
-			return nil, b.classify(ctx, s.err)
+			return b.classify(ctx, s.err)
 		}
 		return b.wait(ctx, s.op)
 	case <-ctx.Done():
 		h.lent = true
 		close(lent)
-		return nil, ctx.Err()
+		return ctx.Err()
 	}
 }
 
-// wait waits for the end of an operation and returns what it became.
-func (b *Backend) wait(ctx context.Context, op api.Operation) (*api.Operation, error) {
+// wait waits for the end of an operation.
+func (b *Backend) wait(ctx context.Context, op api.Operation) error {
 	b.awaited.add(op.ID)
 	defer b.awaited.remove(op.ID)
 	if !op.StatusCode.IsFinal() {
@@ -90,19 +90,19 @@ func (b *Backend) wait(ctx context.Context, op api.Operation) (*api.Operation, e
 			return err
 		})
 		if ams.CodeOf(err) == ams.ErrNotFound {
-			return nil, ams.Errorf(ams.ErrUnavailable, "LXD: the operation was lost")
+			return ams.Errorf(ams.ErrUnavailable, "LXD: the operation was lost")
 		}
 		if err != nil {
-			return nil, err
+			return err
 		}
 	}
 	switch {
 	case op.StatusCode == api.Success:
-		return &op, nil
+		return nil
 	case !op.StatusCode.IsFinal():
-		return nil, ams.Errorf(ams.ErrUnavailable, "LXD: the operation is still %s", op.Status)
+		return ams.Errorf(ams.ErrUnavailable, "LXD: the operation is still %s", op.Status)
 	}
-	return nil, failed(op.Err)
+	return failed(op.Err)
 }
 
 // running returns the operations that work on an instance now. Commands that run
@@ -149,7 +149,7 @@ func (b *Backend) settleImages(ctx context.Context) error {
 			return nil
 		}
 		for _, op := range left {
-			if _, err := b.wait(ctx, op); err != nil && ctx.Err() != nil {
+			if err := b.wait(ctx, op); err != nil && ctx.Err() != nil {
 				return err
 			}
 		}
@@ -194,7 +194,7 @@ func (b *Backend) settle(ctx context.Context, name string) error {
 			return err
 		}
 		for _, op := range ops {
-			if _, err := b.wait(ctx, op); err != nil && ctx.Err() != nil {
+			if err := b.wait(ctx, op); err != nil && ctx.Err() != nil {
 				return err
 			}
 		}

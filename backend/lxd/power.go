@@ -25,7 +25,7 @@ func (b *Backend) Stop(ctx context.Context, ref ams.Ref, force bool, grace time.
 	return b.change(ctx, ref, func(h *held) error {
 		if !force && grace > 0 {
 			seconds := int((grace + time.Second - 1) / time.Second)
-			_, err := b.operate(ctx, h, "", func(c server) (client.Operation, error) {
+			err := b.operate(ctx, h, "", func(c server) (client.Operation, error) {
 				return c.UpdateInstanceState(instanceName(ref.ID), api.InstanceStatePut{Action: "stop", Timeout: seconds}, "")
 			})
 			if err == nil || !refused(err) {
@@ -58,7 +58,7 @@ func (b *Backend) change(ctx context.Context, ref ams.Ref, f func(*held) error) 
 func (b *Backend) reach(ctx context.Context, h *held, ref ams.Ref, want ams.Power, put api.InstanceStatePut) error {
 	name := instanceName(ref.ID)
 	for try := 1; ; try++ {
-		_, failure := b.operate(ctx, h, "", func(c server) (client.Operation, error) {
+		failure := b.operate(ctx, h, "", func(c server) (client.Operation, error) {
 			return c.UpdateInstanceState(name, put, "")
 		})
 		if failure == nil || ctx.Err() != nil {
@@ -111,7 +111,7 @@ func (b *Backend) Delete(ctx context.Context, ref ams.Ref) error {
 		case power(i) == ams.PowerRunning:
 			return ams.Errorf(ams.ErrState, "instance %q is running", ref.ID)
 		}
-		_, err = b.operate(ctx, h, "", func(c server) (client.Operation, error) { return c.DeleteInstance(name) })
+		err = b.operate(ctx, h, "", func(c server) (client.Operation, error) { return c.DeleteInstance(name) })
 		if err == nil || ams.CodeOf(err) == ams.ErrNotFound {
 			b.known.remove(name)
 			return nil

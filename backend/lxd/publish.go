@@ -49,7 +49,7 @@ func (b *Backend) Publish(ctx context.Context, ref ams.Ref, alias string) (ams.B
 		Aliases:              []api.ImageAlias{{Name: alias, Description: aliasMark(ref.Cluster)}},
 	}
 	post.Properties = map[string]string{imageCluster: ref.Cluster, imageAlias: alias, imageOf: of}
-	_, err = b.operate(ctx, h, "", func(c server) (client.Operation, error) { return c.CreateImage(post, nil) })
+	err = b.operate(ctx, h, "", func(c server) (client.Operation, error) { return c.CreateImage(post, nil) })
 	if err != nil {
 		return ams.BackendImage{}, err
 	}

@@ -67,8 +67,8 @@ tail_of_output() {
 	{
 		if [ -z "$log" ]; then
 			:
-		elif [ -s "$log.end" ]; then
-			cat "$log.end"
+		elif [ -s "$work/tail" ]; then
+			cat "$work/tail"
 		else
 			tail -c 3000 "$log"
 		fi 2>/dev/null
@@ -127,11 +127,11 @@ quick() {
 limited() {
 	limit=$1 log=$2
 	shift 2
-	rm -f "$work/out" "$log.end"
+	rm -f "$work/out" "$work/tail"
 	mkfifo "$work/out"
 	{
 		head -c 1048576 >"$log"
-		exec tail -c 3000 >"$log.end"
+		exec tail -c 3000 >"$work/tail"
 	} <"$work/out" >/dev/null 2>&1 &
 	reader=$!
 	watch "$limit"

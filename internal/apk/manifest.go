@@ -88,7 +88,7 @@ func (m *manifest) start(el element) error {
 		return m.permission(el)
 	case m.depth == 2 && el.name == "uses-sdk":
 		if v, ok := m.attribute(el, idMinSDKVersion, "minSdkVersion"); ok {
-			n, _ := v.number() // the name of an unfinished Android release has no number
+			n := v.number() // the name of an unfinished Android release has no number
 			m.info.MinSDK = int(min(n, 1<<30))
 		}
 	case m.depth == 3 && (el.name == "activity" || el.name == "activity-alias"):
@@ -146,11 +146,11 @@ func (m *manifest) root(el element) error {
 		return fmt.Errorf("attribute versionName: %w", err)
 	}
 	if v, ok := m.attribute(el, idVersionCode, "versionCode"); ok {
-		n, _ := v.number()
+		n := v.number()
 		m.info.VersionCode = int64(n)
 	}
 	if v, ok := m.attribute(el, idVersionCodeMajor, "versionCodeMajor"); ok {
-		n, _ := v.number()
+		n := v.number()
 		m.info.VersionCode |= int64(n&0x7FFFFFFF) << 32
 	}
 	return nil

@@ -37,24 +37,23 @@ func (v value) text() (string, error) {
 	return "", nil
 }
 
-// number returns an integer of 32 bits, also if it is written as a string. Without one it
-// returns 0 and false.
-func (v value) number() (uint32, bool) {
+// number returns an integer of 32 bits, also if it is written as a string, or 0.
+func (v value) number() uint32 {
 	switch v.kind {
 	case typeDecimal, typeHex:
-		return v.data, true
+		return v.data
 	case typeString:
 		s, err := v.pool.at(v.data)
 		if err != nil {
-			return 0, false
+			return 0
 		}
 		n, err := strconv.ParseUint(s, 0, 32)
 		if err != nil {
-			return 0, false
+			return 0
 		}
-		return uint32(n), true
+		return uint32(n)
 	}
-	return 0, false
+	return 0
 }
 
 // boolean returns a truth value; ok is false if only a resource could tell.

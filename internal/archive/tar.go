@@ -5,6 +5,7 @@ import (
 	"bufio"
 	"compress/bzip2"
 	"context"
+	"errors"
 	"io"
 	"strings"
 )
@@ -25,7 +26,7 @@ func (a *Archive) walkTar(ctx context.Context, fn func(Entry, io.Reader) error) 
 			return err
 		}
 		header, err := archive.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {

@@ -137,13 +137,11 @@ func (k *killer) life(begun, working time.Duration) {
 	require.NoError(t, cmd.Start())
 	require.NoError(t, w.Close())
 	mustLive := begun < 0 && working == 0
-	die := make(<-chan time.Time) // a life that does not even report its state
-	switch {
-	case begun >= 0:
-		die = time.After(begun)
-	default:
-		die = time.After(5 * time.Minute)
+	limit := 5 * time.Minute // of a life that does not even report its state
+	if begun >= 0 {
+		limit = begun
 	}
+	die := time.After(limit)
 	lines := read(r)
 	killed, rested := false, false
 	for more := true; more; {

@@ -58,6 +58,9 @@ func Missing() string {
 			missing = append(missing, name)
 		}
 	}
+	if path, _ := exec.LookPath("lxd"); strings.HasPrefix(path, "/snap/") {
+		missing = append(missing, "an LXD that is not the snap's: that one only ever is the one daemon of the machine")
+	}
 	return strings.Join(missing, ", ")
 }
 

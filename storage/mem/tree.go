@@ -35,8 +35,6 @@ func (n *node[V]) with(left, right *node[V]) *node[V] {
 	return &c
 }
 
-func (t tree[V]) len() int { return t.root.len() }
-
 func (t tree[V]) get(key string) (value V, ok bool) {
 	for n := t.root; n != nil; {
 		switch {

@@ -233,6 +233,6 @@ func (b *batch) fail(c *conn, cause error) {
 func (b *batch) rollback(c *conn) {
 	b.open = false
 	if c.inTransaction() {
-		c.exec("ROLLBACK") // it fails only when there is no transaction
+		_, _ = c.exec("ROLLBACK") // it fails only when there is no transaction
 	}
 }

@@ -69,7 +69,7 @@ func (s *Store) View(ctx context.Context, fn func(ams.Tx) error) (err error) {
 	}
 	defer func() {
 		if c.inTransaction() {
-			c.exec("ROLLBACK") // it fails only when there is no transaction
+			_, _ = c.exec("ROLLBACK") // it fails only when there is no transaction
 		}
 	}()
 	t := &tx{ctx: ctx, conn: c, schemas: s.schemas}

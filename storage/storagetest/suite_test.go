@@ -251,8 +251,8 @@ func TestSuiteFails(t *testing.T) {
 			return broken{mem.New(), func(tx ams.Tx) ams.Tx { return logTx{tx, log(tx.Events())} }}
 		}
 	}
-	ignore := func(clear func(*ams.InstanceFilter)) func() ams.Store {
-		return onInstances(func(i instances) instances { return ignoredFilter{i, clear} })
+	ignore := func(unset func(*ams.InstanceFilter)) func() ams.Store {
+		return onInstances(func(i instances) instances { return ignoredFilter{i, unset} })
 	}
 	for name, c := range map[string]struct {
 		open     func() ams.Store

@@ -70,8 +70,8 @@ func (f *faulty) Update(ctx context.Context, fn func(ams.Tx) error) error {
 
 func (f *faulty) call(inner func() error) error {
 	fault := f.fault(int(f.calls.Add(1)))
-	after, ok := fault.(afterCommit)
-	if fault != nil && !ok {
+	var after afterCommit
+	if fault != nil && !errors.As(fault, &after) {
 		return fault
 	}
 	if err := inner(); err != nil || fault == nil {
