@@ -140,7 +140,7 @@ func (e *engine) publish(ctx context.Context, in *Instance) error {
 			return err
 		}
 		in.Want, in.Force, in.StatusMessage, in.Deadline = WantDeleted, true, "", time.Time{}
-		return nil
+		return c.seal(in.Operation)
 	})
 }
 
@@ -190,8 +190,11 @@ func (c *change) baseFailed(in *Instance) error {
 // baseGone is the last of a base instance: its build's operation ends.
 func (c *change) baseGone(in *Instance) error {
 	v, err := c.Versions().Get(versionID(in.ApplicationID, in.Version))
+	if CodeOf(err) == ErrNotFound {
+		return c.finish(in.Operation, nil)
+	}
 	if err != nil {
-		return ignoreNotFound(err)
+		return err
 	}
 	v.BaseInstance = ""
 	c.wake = append(c.wake, wakeApplication(in.ApplicationID), wakePlace)
@@ -201,12 +204,20 @@ func (c *change) baseGone(in *Instance) error {
 		outcome = Errorf(in.Failure, "%s", v.ErrorMessage)
 	case VersionInitializing:
 		outcome = Errorf(ErrCancelled, "the base instance was deleted")
-		return errors.Join(c.finish(in.Operation, outcome), c.moveVersion(&v, VersionError, "cancelled"))
 	case VersionDeleted:
 		outcome = Errorf(ErrCancelled, "the version was deleted")
 	}
+	if in.Operation != in.Attempt { // not the build's, but that of a request to delete it
+		outcome = nil
+	}
+	if err := c.finish(in.Operation, outcome); err != nil {
+		return err
+	}
+	if v.Status == VersionInitializing {
+		return c.moveVersion(&v, VersionError, "cancelled")
+	}
 	v.UpdatedAt = c.now
-	return errors.Join(c.finish(in.Operation, outcome), c.Versions().Put(v))
+	return c.Versions().Put(v)
 }
 
 // moveVersion gives a version a status, and its application the status that

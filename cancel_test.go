@@ -155,3 +155,51 @@ func TestForcedStopBreaksOffLaunch(t *testing.T) {
 		require.Equal(t, ams.InstanceStopped, w.instance("one").Status)
 	})
 }
+
+func TestBaseInstancesAreNotStopped(t *testing.T) {
+	bubble(t, slow, func(t *testing.T, w *world) {
+		w.image()
+		op, err := w.Applications.Create(t.Context(), pkg("name: candy"), ams.CreateOptions{})
+		require.NoError(t, err)
+		time.Sleep(5 * time.Second)
+		yes := true
+		bases, _, err := w.Instances.List(t.Context(), ams.InstanceFilter{Base: &yes}, ams.Page{})
+		require.NoError(t, err)
+		require.Len(t, bases, 1)
+		_, err = w.Instances.Stop(t.Context(), bases[0].ID, true)
+		require.ErrorIs(t, err, ams.ErrState)
+		_, err = w.Instances.Stop(t.Context(), bases[0].ID, false)
+		require.ErrorIs(t, err, ams.ErrConflict)
+		w.wait(op, nil)
+	})
+}
+
+func TestBaseInstanceDeletedByRequest(t *testing.T) {
+	bubble(t, slow, func(t *testing.T, w *world) {
+		w.image()
+		op, err := w.Applications.Create(t.Context(), pkg("name: candy"), ams.CreateOptions{})
+		require.NoError(t, err)
+		time.Sleep(5 * time.Second)
+		bases, _, err := w.Instances.List(t.Context(), ams.InstanceFilter{}, ams.Page{})
+		require.NoError(t, err)
+		w.wait(w.Instances.Delete(t.Context(), bases[0].ID, false))
+		w.fails(ams.ErrCancelled, op, nil)
+		app, err := w.Applications.Get(t.Context(), "candy")
+		require.NoError(t, err)
+		require.Equal(t, ams.ApplicationError, app.Status)
+	})
+}
+
+func TestCancelAfterPublicationComesTooLate(t *testing.T) {
+	late := slow
+	late.DeleteTime = time.Minute
+	bubble(t, late, func(t *testing.T, w *world) {
+		w.image()
+		op, err := w.Applications.Create(t.Context(), pkg("name: candy"), ams.CreateOptions{})
+		require.NoError(t, err)
+		time.Sleep(30 * time.Second) // its base instance is being deleted
+		require.ErrorIs(t, w.Operations.Cancel(t.Context(), op.ID), ams.ErrState)
+		w.wait(op, nil)
+		w.launch(ams.LaunchRequest{Application: "candy"})
+	})
+}

@@ -119,6 +119,17 @@ func (c *change) finish(id string, err error) error {
 	return c.Operations().Put(op)
 }
 
+// seal takes it back that an operation can be cancelled: its work is done, and
+// what is left is tidying up.
+func (c *change) seal(id string) error {
+	op, err := c.Operations().Get(id)
+	if err != nil || op.Done() {
+		return ignoreNotFound(err)
+	}
+	op.MayCancel, op.UpdatedAt = false, c.now
+	return c.Operations().Put(op)
+}
+
 // progress notes the step an operation is at.
 func (c *change) progress(id, text string) error {
 	if id == "" {

@@ -50,6 +50,9 @@ func listPage[Row, Filter any](t Table[Row, Filter], filter Filter, page Page) (
 // under way; ErrNoCapacity when its node lacks CPUs or memory now.
 func (s *Instances) Start(ctx context.Context, idOrName string) (Operation, error) {
 	return s.change(ctx, idOrName, "start instance", true, false, func(c *change, in *Instance) error {
+		if in.Base {
+			return instanceState(in, "is a base instance")
+		}
 		if !slices.Contains([]InstanceStatus{InstancePrepared, InstanceStopped, InstanceError}, in.Status) {
 			return instanceState(in, "is not stopped")
 		}
@@ -69,13 +72,15 @@ func (s *Instances) Start(ctx context.Context, idOrName string) (Operation, erro
 // end first, for at most twice Config.StopTimeout; force leaves that out. The
 // operation ends when it is stopped. Stopping cannot be cancelled.
 //
-// Errors: ErrNotFound; ErrState when it does not run; ErrConflict when another
-// operation on it is under way, unless that is a launch or start and force is
-// set: those end as failed then.
+// Errors: ErrNotFound; ErrState when it does not run, or is a base instance;
+// ErrConflict when another operation on it is under way, unless that is a launch
+// or start and force is set: those end as failed then.
 func (s *Instances) Stop(ctx context.Context, idOrName string, force bool) (Operation, error) {
 	return s.change(ctx, idOrName, "stop instance", false, force, func(c *change, in *Instance) error {
 		starting := in.Want == WantRunning && !in.Resting && force
 		switch {
+		case in.Base:
+			return instanceState(in, "is a base instance")
 		case in.Want == WantDeleted:
 			return &Error{Code: ErrConflict, Kind: "instance", ID: in.Name, Err: errors.New("is being deleted")}
 		case in.Status != InstanceRunning && !starting:
@@ -89,7 +94,7 @@ func (s *Instances) Stop(ctx context.Context, idOrName string, force bool) (Oper
 // when it is running. Errors are those of Stop.
 func (s *Instances) Restart(ctx context.Context, idOrName string, force bool) (Operation, error) {
 	return s.change(ctx, idOrName, "restart instance", false, false, func(_ *change, in *Instance) error {
-		if in.Status != InstanceRunning {
+		if in.Base || in.Status != InstanceRunning {
 			return instanceState(in, "is not running")
 		}
 		in.Want, in.Force, in.Restart = WantStopped, force, true
