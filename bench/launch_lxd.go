@@ -58,7 +58,7 @@ func launchLXD(ctx context.Context, o options) (result, error) {
 	}
 	defer b.c.Disconnect()
 
-	pairs, block := 5, 2*lxdCallers
+	pairs, block := 4, 5*lxdCallers
 	if o.quick {
 		pairs = 2
 	}

@@ -57,7 +57,10 @@ var _ server = client.InstanceServer(nil)
 const (
 	dialTime = 10 * time.Second
 	idleTime = time.Minute
-	maxIdle  = 64 // idle connections that are kept
+
+	handshakeTime = time.Minute // of a stream
+
+	maxIdle = 64 // idle connections that are kept
 )
 
 // link is how LXD is reached: connections that are kept, shared by all calls.
@@ -190,7 +193,19 @@ func (s *session) dial(_ context.Context, network, addr string) (net.Conn, error
 		return nil, err
 	}
 	context.AfterFunc(s.ctx, func() { _ = conn.Close() })
-	return conn, nil
+	return &patient{conn}, nil
+}
+
+// patient is a stream that gives LXD more time to accept it than the five seconds
+// that the client allows, which a busy machine exceeds.
+type patient struct{ net.Conn }
+
+// SetDeadline implements net.Conn; the client calls it around the handshake only.
+func (p *patient) SetDeadline(t time.Time) error {
+	if !t.IsZero() {
+		t = time.Now().Add(handshakeTime)
+	}
+	return p.Conn.SetDeadline(t)
 }
 
 func (s *session) track(c io.Closer) {

@@ -5,9 +5,10 @@ import (
 	"context"
 	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -171,7 +172,9 @@ func TestHookLeavesService(t *testing.T) {
 		require.Less(t, time.Since(begin), 5*time.Second)
 		pid := strings.TrimSpace(m.read("pids"))
 		require.True(t, alive(pid), "the service was killed")
-		require.NoError(t, exec.Command("kill", pid).Run())
+		number, err := strconv.Atoi(pid)
+		require.NoError(t, err)
+		require.NoError(t, syscall.Kill(number, syscall.SIGKILL))
 	})
 }
 
