@@ -138,17 +138,18 @@ func (d *Daemon) start(ctx context.Context) error {
 	if err := d.cmd.Start(); err != nil {
 		return err
 	}
-	d.done = make(chan struct{})
-	go func(cmd *exec.Cmd, done chan struct{}) {
+	cmd, done := d.cmd, make(chan struct{})
+	d.done = done
+	go func() {
 		_ = cmd.Wait() // how it ended is of no interest
 		close(done)
-	}(d.cmd, d.done)
+	}()
 
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go func() {
 		select {
-		case <-d.done:
+		case <-done:
 			cancel()
 		case <-ctx.Done():
 		}
