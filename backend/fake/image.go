@@ -166,8 +166,7 @@ func (b *Backend) DeleteImage(ctx context.Context, cluster, name string) error {
 			return nil
 		}
 		delete(b.aliases, name)
-		b.save(record{RemoveAlias: name})
-		b.removeImage(cluster, a.Fingerprint)
+		b.save(record{RemoveAlias: name, RemoveImage: b.removeImage(cluster, a.Fingerprint)}) // both or neither
 		return b.broken
 	})
 }
@@ -177,19 +176,22 @@ func (b *Backend) DeleteFingerprint(ctx context.Context, cluster, fingerprint st
 	return b.call(ctx, VerbDeleteFingerprint, fingerprint, func() error {
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		b.removeImage(cluster, fingerprint)
+		if removed := b.removeImage(cluster, fingerprint); removed != "" {
+			b.save(record{RemoveImage: removed})
+		}
 		return b.broken
 	})
 }
 
-// removeImage removes an image that is ours and has no alias. b.mu is held.
-func (b *Backend) removeImage(cluster, fingerprint string) {
+// removeImage removes an image that is ours and has no alias, and returns its
+// fingerprint for the journal, or "" if there is none. b.mu is held.
+func (b *Backend) removeImage(cluster, fingerprint string) string {
 	img := b.images[fingerprint]
 	if img == nil || img.Cluster != cluster || b.named(fingerprint) {
-		return
+		return ""
 	}
 	delete(b.images, fingerprint)
-	b.save(record{RemoveImage: fingerprint})
+	return fingerprint
 }
 
 // named reports whether an image has an alias. b.mu is held.
