@@ -139,7 +139,7 @@ func TestHookFailures(t *testing.T) {
 				require.LessOrEqual(t, len(err.Error()), 5<<10)
 				require.Empty(t, m.read("journal"), "Android was started")
 				for _, pid := range strings.Fields(m.read("pids")) {
-					require.Eventually(t, func() bool { return !alive(pid) }, 5*time.Second, 10*time.Millisecond, "process %s is left", pid)
+					require.Eventually(t, func() bool { return !alive(pid) }, 20*time.Second, 10*time.Millisecond, "process %s is left", pid)
 				}
 				log := filepath.Join(m.root, "var/lib/anbox/logs/pre-start.app.log")
 				if info, err := os.Stat(log); err == nil {
@@ -169,7 +169,7 @@ func TestHookLeavesService(t *testing.T) {
 			"#!/bin/sh\nsleep 60 &\necho $! >\"$AMS_GUEST_ROOT/pids\"\n")
 		begin := time.Now()
 		require.NoError(t, m.run(ams.PhaseStart, application(), nil))
-		require.Less(t, time.Since(begin), 5*time.Second)
+		require.Less(t, time.Since(begin), 30*time.Second)
 		pid := strings.TrimSpace(m.read("pids"))
 		require.True(t, alive(pid), "the service was killed")
 		number, err := strconv.Atoi(pid)
@@ -269,7 +269,7 @@ func TestCancel(t *testing.T) {
 		cancel()
 		require.ErrorIs(t, <-ended, context.Canceled)
 		for _, pid := range strings.Fields(m.read("pids")) {
-			require.Eventually(t, func() bool { return !alive(pid) }, 5*time.Second, 10*time.Millisecond, "process %s is left", pid)
+			require.Eventually(t, func() bool { return !alive(pid) }, 20*time.Second, 10*time.Millisecond, "process %s is left", pid)
 		}
 	})
 }
