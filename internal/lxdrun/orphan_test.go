@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	}
 	d, err := lxdrun.Start(context.Background(), lxdrun.Options{})
-	for _, args := range [][]string{{"image", "import", image, "--alias", "test"}, {"launch", "test", "orphan"}} {
+	for _, args := range [][]string{{"image", "import", image, "--alias", "test"}, {"launch", "test", os.Getenv("LXDRUN_TEST_NAME")}} {
 		if err == nil {
 			cmd := exec.Command("lxc", args...)
 			cmd.Env = d.Env()
@@ -45,7 +45,8 @@ func TestOrphan(t *testing.T) {
 	lxdtest.Check(t)
 	image := lxdtest.ImageFile(t)
 	owner := exec.CommandContext(t.Context(), os.Args[0])
-	owner.Env = append(os.Environ(), "LXDRUN_TEST_OWN="+image)
+	name := fmt.Sprint("orphan", os.Getpid())
+	owner.Env = append(os.Environ(), "LXDRUN_TEST_OWN="+image, "LXDRUN_TEST_NAME="+name)
 	owner.Stderr = os.Stderr
 	out, err := owner.StdoutPipe()
 	require.NoError(t, err)
@@ -73,7 +74,7 @@ func TestOrphan(t *testing.T) {
 		return os.IsNotExist(err) && ifErr != nil
 	}, 20*time.Second, 100*time.Millisecond, "the daemon outlives its owner")
 	gone(t, dir, bridge)
-	groups, err := filepath.Glob("/sys/fs/cgroup/*/lxc.payload.orphan*")
+	groups, err := filepath.Glob("/sys/fs/cgroup/*/lxc.payload." + name + "*")
 	require.NoError(t, err)
 	require.Empty(t, groups)
 }

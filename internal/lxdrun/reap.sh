@@ -27,7 +27,8 @@ done
 # an instance of that name elsewhere, is not empty and stays.
 for c in "$dir"/containers/*; do
 	n=${c##*/}
-	for g in /sys/fs/cgroup/lxc.*."$n" /sys/fs/cgroup/*/lxc.*."$n"; do
+	# Where the name was taken, LXC has put a number behind it.
+	for g in /sys/fs/cgroup/lxc.*."$n" /sys/fs/cgroup/*/lxc.*."$n" /sys/fs/cgroup/lxc.*."$n"-[0-9]* /sys/fs/cgroup/*/lxc.*."$n"-[0-9]*; do
 		[ -d "$g" ] && find "$g" -depth -type d -exec rmdir {} \; 2>/dev/null
 	done
 done
