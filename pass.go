@@ -74,7 +74,7 @@ func (e *engine) failed(ctx context.Context, in *Instance, st step, err error) b
 		})
 		return e.committed(ctx, in, cerr)
 	}
-	wait := backoff(in.Attempts)
+	wait, attempt := backoff(in.Attempts), in.Attempts+1
 	if in.Resting {
 		e.queue.AddAfter(instanceKey(in.ID), "watch", e.m.cfg.CompareInterval)
 		return false
@@ -91,7 +91,7 @@ func (e *engine) failed(ctx context.Context, in *Instance, st step, err error) b
 		}
 		return nil
 	})
-	e.m.log.Warn("an action failed and will be tried again", "instance", in.ID, "action", st.act.String(), "error", err, "attempt", in.Attempts+1)
+	e.m.log.Warn("an action failed and will be tried again", "instance", in.ID, "action", st.act.String(), "error", err, "attempt", attempt)
 	return e.committed(ctx, in, cerr)
 }
 
