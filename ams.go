@@ -21,6 +21,13 @@ type Config struct {
 	// Guest speaks to the software inside the instances. Defaults to the Backend
 	// if that is a Guest, as backend/fake is. With backend/lxd use guest/android.
 	Guest Guest
+	// ImageServer reads the image server of the setting images.url. Without it
+	// there are only the images that were added as files; see package
+	// simplestreams.
+	ImageServer ImageServer
+	// Release is the release of AMS that images must be made for, where the
+	// setting images.version_lockstep is on: "major.minor". Default DefaultRelease.
+	Release string
 	// Blobs keeps packages, images on their way in, and logs. Defaults to what
 	// the Store's method Blobs() BlobStore returns.
 	Blobs BlobStore
@@ -88,6 +95,7 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
+	c.Release = cmp.Or(c.Release, DefaultRelease)
 	c.BootTimeout = cmp.Or(c.BootTimeout, 15*time.Minute)
 	c.BootstrapTimeout = cmp.Or(c.BootstrapTimeout, maxBootstrap)
 	c.StopTimeout = cmp.Or(c.StopTimeout, time.Minute)
@@ -117,6 +125,9 @@ func (c Config) withDefaults() (Config, error) {
 }
 
 const maxBootstrap = 15 * time.Minute
+
+// DefaultRelease is the release of AMS whose images this one runs.
+const DefaultRelease = "1.30"
 
 // Manager is the application, instance, node and image management of one
 // cluster. Its fields are the services; all their methods are safe for

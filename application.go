@@ -26,15 +26,17 @@ type Application struct {
 	NextVersion int  // the number the next version gets; numbers are never used twice
 	VM          bool // runs as a virtual machine; fixed at creation
 
-	InstanceType       string
+	// Manifest is what the next version is built from: the manifest of the newest
+	// package, and what Set has changed since. Versions keep the one they had.
+	Manifest Manifest
+	Package  BlobInfo // the newest package
+	APK      APKInfo  // of it
+
 	Resources          Resources // as launched: type, presets and manifest combined
-	BootPackage        string
-	ABI                string
-	Image              string // the id of the parent image
-	Tags               []string
-	Addons             []string
-	NodeSelector       []string
-	Immutable          bool // came from a registry
+	BootPackage        string    // the manifest's, or else that of the APK
+	ABI                string    // of the newest version
+	Image              string    // the id of the parent image
+	Immutable          bool      // came from a registry
 	InhibitAutoUpdates bool
 	Operation          string // of the deletion under way
 	CreatedAt          time.Time
@@ -84,8 +86,10 @@ type Version struct {
 	Manifest     Manifest
 	APK          APKInfo  // zero when the package has no APK
 	Package      BlobInfo // the package as it was given
+	ABI          string   // what the APK is installed for
 	ImageID      string   // the parent image, and its version
 	ImageVersion int
+	Addons       []AddonUse // in the order they are installed in: the global ones first
 
 	BaseInstance string // the instance it is being built in; empty once that is gone
 	Fingerprint  string // the backend's name of its image; empty until published there

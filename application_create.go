@@ -117,17 +117,14 @@ func (c *change) addVersion(m *Manager, app *Application, p *parcel, opID, what 
 	if err != nil {
 		return err
 	}
-	if len(p.manifest.Addons) > 0 {
-		return notFound("addon", p.manifest.Addons[0])
-	}
 	if err := p.runsOn(&image); err != nil {
 		return err
 	}
 	mf := p.manifest
-	app.InstanceType, app.Resources = mf.InstanceType, mf.Requirements(app.VM)
+	app.Manifest, app.Package, app.APK, app.Resources = *mf, p.blob, p.apk, mf.Requirements(app.VM)
 	app.BootPackage = p.bootPackage()
 	app.ABI = p.abi(image.Architecture)
-	app.Image, app.Tags, app.NodeSelector = image.ID, mf.Tags, mf.NodeSelector
+	app.Image = image.ID
 	app.Status, app.UpdatedAt = ApplicationInitializing, c.now
 	v := Version{
 		ID: versionID(app.ID, app.NextVersion), ApplicationID: app.ID, Number: app.NextVersion,

@@ -56,8 +56,12 @@ type InstanceSpec struct {
 	Fingerprint string // the image, as ImageKeeper or Publisher named it
 	VM          bool
 	CPUs        int
+	PinCPUs     bool // CPUs of its own instead of a share of the time of all
 	Memory      Size
 	Disk        Size
+	// Labels are shown to people who look at the backend itself: "name",
+	// "application", "version", "tags", …
+	Labels map[string]string
 }
 
 // Power is what a backend sees of an instance.
@@ -137,10 +141,10 @@ type LogReader interface {
 // ImageKeeper is a Backend that takes images as files. Without it Images.Add is
 // ErrUnsupported.
 type ImageKeeper interface {
-	// ImportImage stores the image read from r under the alias. If the alias
-	// exists and is ours, that image is the result and r is not read; an alias
-	// that is not ours is ErrExists. ErrInvalid if r is not an image.
-	ImportImage(ctx context.Context, cluster, alias string, r io.Reader) (BackendImage, error)
+	// ImportImage stores an image under the alias. If the alias exists and is
+	// ours, that image is the result and nothing is read; an alias that is not
+	// ours is ErrExists. ErrInvalid if the files are not an image.
+	ImportImage(ctx context.Context, cluster, alias string, files ImageFiles) (BackendImage, error)
 	// DeleteImage removes the alias, and the image if it is ours and no other
 	// alias is left on it; nil if there is none.
 	DeleteImage(ctx context.Context, cluster, alias string) error
@@ -159,6 +163,22 @@ type Publisher interface {
 	// without compression. If the alias exists and is ours, that image is the
 	// result. ErrState if the instance runs.
 	Publish(ctx context.Context, ref Ref, alias string) (BackendImage, error)
+}
+
+// ImageExporter is a Backend that gives images out as files. Without it
+// Applications.Export is ErrUnsupported.
+type ImageExporter interface {
+	// OpenImage begins to read the image behind an alias of ours, as one file that
+	// ImportImage takes: a unified tarball. The file's SHA-256 is the image's
+	// fingerprint where the image was published by Publisher. The caller closes
+	// it. ErrNotFound; ErrUnsupported for an image that is in two files.
+	OpenImage(ctx context.Context, cluster, alias string) (io.ReadCloser, error)
+}
+
+// ImageFiles is an image on its way in: one file, or two.
+type ImageFiles struct {
+	Meta   io.Reader // a unified tarball, or the metadata tarball of a split image
+	Rootfs io.Reader // the root file system of a split image; nil for a unified one
 }
 
 // BackendImage is an image as a backend has it.

@@ -38,6 +38,8 @@ const (
 	ErrUnsupported Code = "not supported"
 	// ErrUnavailable: the backend, a node or the store does not answer now; trying again may work.
 	ErrUnavailable Code = "unavailable"
+	// ErrDenied: the caller, or AMS itself at a server it asked, may not do that.
+	ErrDenied Code = "denied"
 	// ErrTimeout: the time allowed for the work ran out.
 	ErrTimeout Code = "timed out"
 	// ErrCancelled: the operation was cancelled by request.

@@ -36,6 +36,12 @@ type GuestRun struct {
 	// Package writes the files of the application package to tw, each name
 	// preceded by prefix. It is set for PhaseBootstrap of an application.
 	Package func(ctx context.Context, tw *tar.Writer, prefix string) error
+	// Addons are the addons of the instance, in their order.
+	Addons []GuestAddon
+	// SecurityUpdates has the distribution's pending security updates installed
+	// first, from AptMirror if that is set. For PhaseBootstrap.
+	SecurityUpdates bool
+	AptMirror       string
 	// Report tells of a step; it does not block and is never nil.
 	Report func(GuestStep)
 	// HookTimeout is for hooks whose manifest sets none.
@@ -43,6 +49,15 @@ type GuestRun struct {
 	// Files are the bytes of small files to be written into the instance's
 	// /var/lib/anbox before anything else: "session.yaml", "userdata".
 	Files map[string][]byte
+}
+
+// GuestAddon is an addon in a phase.
+type GuestAddon struct {
+	Name        string
+	HookTimeout time.Duration
+	// Write writes the addon's files to tw, each name preceded by prefix. It is
+	// nil for an addon that is installed already.
+	Write func(ctx context.Context, tw *tar.Writer, prefix string) error
 }
 
 // GuestStep is a step of a phase that begins or ended.

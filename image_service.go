@@ -260,7 +260,7 @@ func (e *engine) importImage(ctx context.Context, keeper ImageKeeper, image *Ima
 			return err
 		}
 		defer file.Close()
-		made, err = keeper.ImportImage(ctx, e.mark, imageAlias(image.ID, image.Versions[i].Number), file)
+		made, err = keeper.ImportImage(ctx, e.mark, imageAlias(image.ID, image.Versions[i].Number), ImageFiles{Meta: file})
 		return err
 	})
 	if err != nil && (ctx.Err() != nil || errors.Is(err, ErrUnavailable)) {

@@ -51,6 +51,7 @@ type Instance struct {
 	NodeTags  []string // tags its node must have
 	UserData  string   // at most 10 KiB of text
 	Features  []string
+	Addons    []AddonUse // of a raw instance; installed when it first starts
 
 	Status        InstanceStatus
 	StatusMessage string // what is being done now; cleared at running

@@ -145,7 +145,7 @@ func (c *change) resolveLaunch(req *LaunchRequest) (Instance, error) {
 	}
 	in.ApplicationID, in.ApplicationName, in.Version, in.VM = app.ID, app.Name, v.Number, app.VM
 	in.Fingerprint, in.Architecture = v.Fingerprint, v.Architecture
-	in.NodeTags = app.NodeSelector
+	in.NodeTags = app.Manifest.NodeSelector
 	in.Features = union(v.Manifest.Features, req.Features)
 	in.Resources = overlay(app.Resources, req.Resources)
 	return in, nil

@@ -29,6 +29,7 @@ type Store interface {
 type Tx interface {
 	Applications() Table[Application, ApplicationFilter]
 	Versions() Table[Version, VersionFilter]
+	Addons() Table[Addon, AddonFilter]
 	Images() Table[Image, ImageFilter]
 	Instances() Table[Instance, InstanceFilter]
 	Nodes() Table[Node, NodeFilter]

@@ -39,7 +39,7 @@ func testCancelled(e *test) {
 	}
 	if e.images != nil {
 		calls["ImportImage"] = func() error {
-			_, err := e.images.ImportImage(ctx, e.cluster, newID(), e.h.Image(e.T, 1))
+			_, err := e.images.ImportImage(ctx, e.cluster, newID(), unified(e.h.Image(e.T, 1)))
 			return err
 		}
 		calls["DeleteImage"] = func() error { return e.images.DeleteImage(ctx, e.cluster, newID()) }

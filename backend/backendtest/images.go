@@ -25,7 +25,7 @@ func testImages(e *test) {
 func (e *test) importImage(n int) ams.BackendImage {
 	e.Helper()
 	alias := "alias-" + newID()
-	made, err := e.images.ImportImage(e.ctx, e.cluster, alias, e.h.Image(e.T, n))
+	made, err := e.images.ImportImage(e.ctx, e.cluster, alias, unified(e.h.Image(e.T, n)))
 	require.NoError(e, err)
 	require.Equal(e, alias, made.Alias)
 	require.NotEmpty(e, made.Fingerprint)
@@ -45,7 +45,7 @@ func (e *test) hasImages(want ...ams.BackendImage) {
 func imageImport(e *test) {
 	made := e.importImage(1)
 	e.hasImages(made)
-	again, err := e.images.ImportImage(e.ctx, e.cluster, made.Alias, unread{e})
+	again, err := e.images.ImportImage(e.ctx, e.cluster, made.Alias, unified(unread{e}))
 	require.NoError(e, err)
 	require.Equal(e, made, again)
 
@@ -58,7 +58,7 @@ func imageImport(e *test) {
 	other := *e
 	other.cluster = e.cluster + "-2"
 	other.hasImages()
-	_, err = e.images.ImportImage(e.ctx, other.cluster, made.Alias, unread{e})
+	_, err = e.images.ImportImage(e.ctx, other.cluster, made.Alias, unified(unread{e}))
 	require.ErrorIs(e, err, ams.ErrExists, "an alias of another Manager")
 	require.NoError(e, e.images.DeleteImage(e.ctx, other.cluster, made.Alias))
 	e.hasImages(made)
@@ -74,7 +74,7 @@ func imageConcurrently(e *test) {
 	alias := "alias-" + newID()
 	results := make(chan ams.BackendImage, 4)
 	e.together(cap(results), func() error {
-		made, err := e.images.ImportImage(e.ctx, e.cluster, alias, e.h.Image(e.T, 1))
+		made, err := e.images.ImportImage(e.ctx, e.cluster, alias, unified(e.h.Image(e.T, 1)))
 		results <- made
 		return err
 	})
@@ -100,15 +100,15 @@ func imageTwoAliases(e *test) {
 
 func imageInvalid(e *test) {
 	for _, bad := range []string{"", "not an image at all"} {
-		_, err := e.images.ImportImage(e.ctx, e.cluster, "alias-"+newID(), text(bad))
+		_, err := e.images.ImportImage(e.ctx, e.cluster, "alias-"+newID(), unified(text(bad)))
 		require.ErrorIs(e, err, ams.ErrInvalid, "%q", bad)
 	}
 	for _, mark := range [][2]string{{"", "alias"}, {e.cluster, ""}} {
-		_, err := e.images.ImportImage(e.ctx, mark[0], mark[1], e.h.Image(e.T, 1))
+		_, err := e.images.ImportImage(e.ctx, mark[0], mark[1], unified(e.h.Image(e.T, 1)))
 		require.ErrorIs(e, err, ams.ErrInvalid)
 	}
-	_, err := e.images.ImportImage(e.ctx, e.cluster, "alias-"+newID(), io.MultiReader(
-		io.LimitReader(e.h.Image(e.T, 1), 100), failing{}))
+	_, err := e.images.ImportImage(e.ctx, e.cluster, "alias-"+newID(), unified(io.MultiReader(
+		io.LimitReader(e.h.Image(e.T, 1), 100), failing{})))
 	require.ErrorIs(e, err, io.ErrUnexpectedEOF, "the reader's error")
 	e.hasImages()
 }
@@ -118,7 +118,7 @@ func imageForeignAlias(e *test) {
 	alias := "alias-" + newID()
 	fingerprint := e.h.Operator.AddImage(e.T, alias, e.h.Image(e.T, 2))
 	defer e.h.Operator.RemoveImage(e.T, fingerprint)
-	_, err := e.images.ImportImage(e.ctx, e.cluster, alias, e.h.Image(e.T, 1))
+	_, err := e.images.ImportImage(e.ctx, e.cluster, alias, unified(e.h.Image(e.T, 1)))
 	require.ErrorIs(e, err, ams.ErrExists)
 	require.NoError(e, e.images.DeleteImage(e.ctx, e.cluster, alias))
 	require.NoError(e, e.images.DeleteFingerprint(e.ctx, e.cluster, fingerprint))
@@ -151,7 +151,7 @@ func imageNoAlias(e *test) {
 	e.hasImages(bare)
 	require.NoError(e, e.images.DeleteFingerprint(e.ctx, e.cluster+"-2", made.Fingerprint))
 	e.hasImages(bare)
-	again, err := e.images.ImportImage(e.ctx, e.cluster, made.Alias, e.h.Image(e.T, 1))
+	again, err := e.images.ImportImage(e.ctx, e.cluster, made.Alias, unified(e.h.Image(e.T, 1)))
 	require.NoError(e, err)
 	require.Equal(e, made, again)
 	e.hasImages(made)
@@ -271,3 +271,6 @@ func (u unread) Read([]byte) (int, error) {
 type failing struct{}
 
 func (failing) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
+
+// unified is an image in one file.
+func unified(r io.Reader) ams.ImageFiles { return ams.ImageFiles{Meta: r} }

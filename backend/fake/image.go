@@ -39,7 +39,7 @@ const headSize = 1024
 // those that begin with "not an image". An image that says "architecture: NAME"
 // in its first KiB has that architecture, others "x86_64". The content is hashed
 // and not kept.
-func (b *Backend) ImportImage(ctx context.Context, cluster, name string, r io.Reader) (made ams.BackendImage, err error) {
+func (b *Backend) ImportImage(ctx context.Context, cluster, name string, files ams.ImageFiles) (made ams.BackendImage, err error) {
 	err = b.call(ctx, VerbImportImage, name, func() error {
 		unlock, err := b.lock(ctx, "alias "+name)
 		if err != nil {
@@ -54,7 +54,7 @@ func (b *Backend) ImportImage(ctx context.Context, cluster, name string, r io.Re
 		if done || err != nil {
 			return err
 		}
-		img, err := readImage(ctx, r)
+		img, err := readImage(ctx, files.Meta)
 		if err != nil {
 			return err
 		}

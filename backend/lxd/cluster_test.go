@@ -51,7 +51,7 @@ func TestCluster(t *testing.T) {
 	}
 
 	o := &operator{image: lxdtest.ImageFile(t)}
-	image, err := b.ImportImage(ctx, cluster, "base", o.open(t, 0))
+	image, err := b.ImportImage(ctx, cluster, "base", ams.ImageFiles{Meta: o.open(t, 0)})
 	require.NoError(t, err)
 	var refs []ams.Ref
 	for n, node := range nodes {

@@ -43,7 +43,7 @@ func checkAlias(cluster, alias string) error {
 
 // ImportImage implements ams.ImageKeeper. It takes what LXD does: a unified
 // tarball, compressed or not. The image is streamed and LXD checks it.
-func (b *Backend) ImportImage(ctx context.Context, cluster, alias string, r io.Reader) (ams.BackendImage, error) {
+func (b *Backend) ImportImage(ctx context.Context, cluster, alias string, files ams.ImageFiles) (ams.BackendImage, error) {
 	if err := checkAlias(cluster, alias); err != nil {
 		return ams.BackendImage{}, err
 	}
@@ -56,7 +56,7 @@ func (b *Backend) ImportImage(ctx context.Context, cluster, alias string, r io.R
 	if found || err != nil {
 		return have, err
 	}
-	fingerprint, err := b.upload(ctx, cluster, alias, r)
+	fingerprint, err := b.upload(ctx, cluster, alias, files.Meta)
 	if err != nil {
 		return ams.BackendImage{}, err
 	}

@@ -37,7 +37,7 @@ func TestKill(t *testing.T) {
 	defer func() { require.NoError(t, d.Stop(context.Background())) }()
 	b := open(t, lxd.Config{Socket: d.Socket})
 	o := &operator{image: lxdtest.ImageFile(t)}
-	base, err := b.ImportImage(ctx, cluster, "base", o.open(t, 0))
+	base, err := b.ImportImage(ctx, cluster, "base", ams.ImageFiles{Meta: o.open(t, 0)})
 	require.NoError(t, err)
 	clean := storage(t, d)
 	nodes, err := b.Nodes(ctx)
@@ -76,7 +76,7 @@ func TestKill(t *testing.T) {
 					return err
 				},
 				"import": func() error {
-					_, err := b.ImportImage(ctx, cluster, "imported", o.open(t, 1+n))
+					_, err := b.ImportImage(ctx, cluster, "imported", ams.ImageFiles{Meta: o.open(t, 1+n)})
 					return err
 				},
 				"delete":    func() error { return b.Delete(ctx, spec.Ref) },

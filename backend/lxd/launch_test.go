@@ -106,7 +106,7 @@ func TestNothingHeld(t *testing.T) {
 		require.ErrorIs(t, err, ams.ErrNotFound)
 		_, err = b.List(ctx, "held-test")
 		require.NoError(t, err)
-		_, err = b.ImportImage(ctx, "held-test", "bad", strings.NewReader("not an image"))
+		_, err = b.ImportImage(ctx, "held-test", "bad", ams.ImageFiles{Meta: strings.NewReader("not an image")})
 		require.ErrorIs(t, err, ams.ErrInvalid)
 		short, cancelShort := context.WithTimeout(ctx, 50*time.Millisecond)
 		defer cancelShort()

@@ -11,6 +11,7 @@ import (
 type schemas struct {
 	applications schema[ams.Application, ams.ApplicationFilter]
 	versions     schema[ams.Version, ams.VersionFilter]
+	addons       schema[ams.Addon, ams.AddonFilter]
 	images       schema[ams.Image, ams.ImageFilter]
 	instances    schema[ams.Instance, ams.InstanceFilter]
 	nodes        schema[ams.Node, ams.NodeFilter]
@@ -30,9 +31,9 @@ func newSchemas() *schemas {
 			match: func(a *ams.Application, f *ams.ApplicationFilter) bool {
 				return text(f.ID, a.ID) && text(f.Name, a.Name) && anyOf(f.Status, a.Status) &&
 					equal(f.Published, a.Published) && equal(f.Immutable, a.Immutable) &&
-					text(f.InstanceType, a.InstanceType) && text(f.BootPackage, a.BootPackage) &&
+					text(f.InstanceType, a.Manifest.InstanceType) && text(f.BootPackage, a.BootPackage) &&
 					text(f.ABI, a.ABI) && text(f.Image, a.Image) &&
-					allOf(f.Tags, a.Tags) && allOf(f.Addons, a.Addons) && equal(f.VM, a.VM)
+					allOf(f.Tags, a.Manifest.Tags) && allOf(f.Addons, a.Manifest.Addons) && equal(f.VM, a.VM)
 			},
 		},
 		versions: schema[ams.Version, ams.VersionFilter]{
@@ -51,6 +52,14 @@ func newSchemas() *schemas {
 					equal(f.Published, v.Published) && text(f.ImageID, v.ImageID) &&
 					text(f.Package, v.Package.Digest)
 			},
+		},
+		addons: schema[ams.Addon, ams.AddonFilter]{
+			kind:   "addon",
+			key:    func(a *ams.Addon) string { return a.Name },
+			rev:    func(a *ams.Addon) *int64 { return &a.Rev },
+			marks:  func(*ams.Addon) []string { return nil },
+			lookup: func(*ams.AddonFilter) string { return "" },
+			match:  func(a *ams.Addon, f *ams.AddonFilter) bool { return text(f.Name, a.Name) },
 		},
 		images: schema[ams.Image, ams.ImageFilter]{
 			kind:   "image",

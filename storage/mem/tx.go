@@ -10,6 +10,7 @@ import (
 type state struct {
 	applications rows[ams.Application]
 	versions     rows[ams.Version]
+	addons       rows[ams.Addon]
 	images       rows[ams.Image]
 	instances    rows[ams.Instance]
 	nodes        rows[ams.Node]
@@ -35,6 +36,10 @@ func (t *tx) Applications() ams.Table[ams.Application, ams.ApplicationFilter] {
 
 func (t *tx) Versions() ams.Table[ams.Version, ams.VersionFilter] {
 	return table[ams.Version, ams.VersionFilter]{t, &t.store.schemas.versions, &t.state.versions}
+}
+
+func (t *tx) Addons() ams.Table[ams.Addon, ams.AddonFilter] {
+	return table[ams.Addon, ams.AddonFilter]{t, &t.store.schemas.addons, &t.state.addons}
 }
 
 func (t *tx) Images() ams.Table[ams.Image, ams.ImageFilter] {

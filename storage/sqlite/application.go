@@ -17,7 +17,7 @@ func applicationSchema() *schema[ams.Application, ams.ApplicationFilter] {
 		rev:  func(a *ams.Application) *int64 { return &a.Rev },
 		values: func(a *ams.Application) []driver.Value {
 			return []driver.Value{a.Name, string(a.Status), integer(a.Published), integer(a.Immutable),
-				a.InstanceType, a.BootPackage, a.ABI, a.Image, integer(a.VM), list(a.Tags), list(a.Addons)}
+				a.Manifest.InstanceType, a.BootPackage, a.ABI, a.Image, integer(a.VM), list(a.Manifest.Tags), list(a.Manifest.Addons)}
 		},
 		filter: func(q *query, f *ams.ApplicationFilter) {
 			q.unique("id", f.ID)

@@ -50,6 +50,16 @@ func checkDump(tx ams.Tx) error {
 	if len(instances) != 1 || instances[0].Name != "ams-1" || instances[0].Rev != 2 {
 		return fmt.Errorf("instances are %v", instances)
 	}
+	app, err := tx.Applications().Get("c0a1")
+	if err != nil {
+		return err
+	}
+	if app.Package.Digest != "ab" {
+		return fmt.Errorf("the application's package is %v", app.Package)
+	}
+	if _, err := tx.Addons().List(ams.AddonFilter{}, ams.Page{}); err != nil {
+		return err
+	}
 	events, err := tx.Events().Since(0, 10)
 	if err != nil {
 		return err

@@ -11,6 +11,7 @@ import (
 type schemas struct {
 	applications *schema[ams.Application, ams.ApplicationFilter]
 	versions     *schema[ams.Version, ams.VersionFilter]
+	addons       *schema[ams.Addon, ams.AddonFilter]
 	images       *schema[ams.Image, ams.ImageFilter]
 	instances    *schema[ams.Instance, ams.InstanceFilter]
 	nodes        *schema[ams.Node, ams.NodeFilter]
@@ -22,6 +23,7 @@ func newSchemas() *schemas {
 	return &schemas{
 		applications: applicationSchema(),
 		versions:     versionSchema(),
+		addons:       addonSchema(),
 		images:       imageSchema(),
 		instances:    instanceSchema(),
 		nodes:        nodeSchema(),
@@ -48,6 +50,10 @@ func (t *tx) Applications() ams.Table[ams.Application, ams.ApplicationFilter] {
 
 func (t *tx) Versions() ams.Table[ams.Version, ams.VersionFilter] {
 	return table[ams.Version, ams.VersionFilter]{t, t.schemas.versions}
+}
+
+func (t *tx) Addons() ams.Table[ams.Addon, ams.AddonFilter] {
+	return table[ams.Addon, ams.AddonFilter]{t, t.schemas.addons}
 }
 
 func (t *tx) Images() ams.Table[ams.Image, ams.ImageFilter] {

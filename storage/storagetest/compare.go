@@ -19,7 +19,7 @@ func Compare(t testing.TB, a, b ams.Store, seed uint64) {
 		compareTransaction(t, a, b, random.Uint64())
 	}
 	for _, look := range []func(tx ams.Tx) outcome{
-		everything(applications()), everything(versions()), everything(images()), everything(instances()),
+		everything(applications()), everything(versions()), everything(addons()), everything(images()), everything(instances()),
 		everything(nodes()), everything(operations()), everything(settings()),
 	} {
 		require.Equal(t, inView(t, a, look), inView(t, b, look), "seed %d", seed)
@@ -89,6 +89,7 @@ func randomStep(tx ams.Tx, random *rand.Rand, seen *outcome) {
 	case 1:
 		rowStep(tx, versions(), random, seen)
 	case 2:
+		rowStep(tx, addons(), random, seen)
 		rowStep(tx, images(), random, seen)
 	case 3, 4:
 		rowStep(tx, instances(), random, seen)

@@ -24,13 +24,15 @@ func applications() noun[ams.Application, ams.ApplicationFilter] {
 			{"published", filter{Published: &yes}, func(r *row) bool { return r.Published }},
 			{"unpublished", filter{Published: &no}, func(r *row) bool { return !r.Published }},
 			{"immutable", filter{Immutable: &yes}, func(r *row) bool { return r.Immutable }},
-			{"instance type", filter{InstanceType: "a"}, func(r *row) bool { return r.InstanceType == "a" }},
+			{"instance type", filter{InstanceType: "a"}, func(r *row) bool { return r.Manifest.InstanceType == "a" }},
 			{"boot package", filter{BootPackage: "it's"}, func(r *row) bool { return r.BootPackage == "it's" }},
 			{"abi", filter{ABI: "a"}, func(r *row) bool { return r.ABI == "a" }},
 			{"image", filter{Image: "%"}, func(r *row) bool { return r.Image == "%" }},
-			{"tag", filter{Tags: []string{"a,b"}}, func(r *row) bool { return slices.Contains(r.Tags, "a,b") }},
-			{"tags", filter{Tags: []string{"a", "b"}}, func(r *row) bool { return slices.Contains(r.Tags, "a") && slices.Contains(r.Tags, "b") }},
-			{"addons", filter{Addons: []string{`"`}}, func(r *row) bool { return slices.Contains(r.Addons, `"`) }},
+			{"tag", filter{Tags: []string{"a,b"}}, func(r *row) bool { return slices.Contains(r.Manifest.Tags, "a,b") }},
+			{"tags", filter{Tags: []string{"a", "b"}}, func(r *row) bool {
+				return slices.Contains(r.Manifest.Tags, "a") && slices.Contains(r.Manifest.Tags, "b")
+			}},
+			{"addons", filter{Addons: []string{`"`}}, func(r *row) bool { return slices.Contains(r.Manifest.Addons, `"`) }},
 			{"vm", filter{VM: &no}, func(r *row) bool { return !r.VM }},
 			{"vm and published", filter{VM: &yes, Published: &yes}, func(r *row) bool { return r.VM && r.Published }},
 		},
@@ -53,6 +55,20 @@ func versions() noun[ams.Version, ams.VersionFilter] {
 			{"image", filter{ImageID: "b"}, func(r *row) bool { return r.ImageID == "b" }},
 			{"package", filter{Package: "_"}, func(r *row) bool { return r.Package.Digest == "_" }},
 			{"application and unpublished", filter{ApplicationID: "a", Published: &no}, func(r *row) bool { return r.ApplicationID == "a" && !r.Published }},
+		},
+	}
+}
+
+func addons() noun[ams.Addon, ams.AddonFilter] {
+	type row = ams.Addon
+	type filter = ams.AddonFilter
+	return noun[row, filter]{
+		name:  "addon",
+		table: func(tx ams.Tx) ams.Table[row, filter] { return tx.Addons() },
+		key:   func(r *row) *string { return &r.Name },
+		rev:   func(r *row) *int64 { return &r.Rev },
+		filters: []filterCase[row, filter]{
+			{"name", filter{Name: rowID(3)}, func(r *row) bool { return r.Name == rowID(3) }},
 		},
 	}
 }

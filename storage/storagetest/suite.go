@@ -54,6 +54,7 @@ func Properties() []Property {
 	return slices.Concat(
 		tableProperties(applications()),
 		tableProperties(versions()),
+		tableProperties(addons()),
 		tableProperties(images()),
 		tableProperties(instances()),
 		tableProperties(nodes()),
