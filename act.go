@@ -13,10 +13,19 @@ func (e *engine) do(ctx context.Context, in *Instance, s *sight, st step) error 
 	case actLook:
 		return e.look(ctx, in, s)
 	case actCreate:
-		err := e.m.call(ctx, "create", in, m.cfg.CallTimeout, func(ctx context.Context) error {
+		mode := ""
+		err := m.view(ctx, func(tx Tx) (err error) {
+			mode, err = m.Settings.text(tx, "cpu.limit_mode")
+			return err
+		})
+		if err != nil {
+			return commitError{err}
+		}
+		err = e.m.call(ctx, "create", in, m.cfg.CallTimeout, func(ctx context.Context) error {
 			return m.backend.Create(ctx, InstanceSpec{
 				Ref: ref, Attempt: in.Attempt, Fingerprint: in.Fingerprint,
-				CPUs: in.Resources.CPUs, Memory: in.Resources.Memory, Disk: in.Resources.DiskSize, VM: in.VM,
+				CPUs: in.Resources.CPUs, PinCPUs: mode == "pinning", Memory: in.Resources.Memory, Disk: in.Resources.DiskSize, VM: in.VM,
+				Labels: in.labels(),
 			})
 		})
 		if err == nil {
@@ -41,7 +50,10 @@ func (e *engine) do(ctx context.Context, in *Instance, s *sight, st step) error 
 		if err := e.guest(ctx, in, PhaseStart, time.Until(in.Deadline)); err != nil {
 			return err
 		}
-		return e.commit(ctx, in, func(c *change, in *Instance) error { return c.settle(m, in, InstanceRunning) })
+		return e.commit(ctx, in, func(c *change, in *Instance) error {
+			in.HasAddons = len(in.Addons) > 0
+			return c.settle(m, in, InstanceRunning)
+		})
 	case actBootstrap:
 		s.booting = false
 		if err := e.guest(ctx, in, PhaseBootstrap, time.Until(in.Deadline)); err != nil {

@@ -70,7 +70,9 @@ func (s *Applications) OpenLog(ctx context.Context, idOrName string, number int,
 }
 
 // Publish makes a version one that is launched when no version is named: the
-// latest of those published. Publishing twice changes nothing.
+// latest of those published. Publishing twice changes nothing. When more are
+// published than the setting application.max_published_versions allows, the oldest
+// others are deleted; instances of them go on.
 //
 // Errors: ErrNotFound; ErrState when the version is not active.
 func (s *Applications) Publish(ctx context.Context, idOrName string, number int) error {
@@ -103,6 +105,9 @@ func (s *Applications) setPublished(ctx context.Context, idOrName string, number
 		}
 		c.lifecycle("version", v.ID, action, "")
 		if err := c.Versions().Put(v); err != nil {
+			return err
+		}
+		if err := c.trimPublished(s.m, app.ID, v.Number); err != nil {
 			return err
 		}
 		return c.followVersions(app.ID)
@@ -185,6 +190,50 @@ func (s *Applications) Delete(ctx context.Context, idOrName string, force bool) 
 		return Operation{}, err
 	}
 	return s.m.Operations.Get(ctx, opID)
+}
+
+// trimPublished deletes the oldest published versions beyond the number allowed;
+// not the one to be kept.
+func (c *change) trimPublished(m *Manager, id string, keep int) error {
+	most, err := m.Settings.count(c, "application.max_published_versions")
+	if err != nil {
+		return err
+	}
+	yes := true
+	list, err := c.Versions().List(VersionFilter{ApplicationID: id, Published: &yes, Status: []VersionStatus{VersionActive}}, Page{})
+	if err != nil {
+		return err
+	}
+	slices.SortFunc(list, func(a, b Version) int { return a.Number - b.Number })
+	excess := len(list) - most
+	for i := range list {
+		if excess <= 0 {
+			break
+		}
+		if list[i].Number == keep {
+			continue
+		}
+		excess--
+		if err := c.deleteVersion(&list[i], ""); err != nil {
+			return err
+		}
+		c.wake = append(c.wake, wakeApplication(id))
+	}
+	return nil
+}
+
+// DeleteAll deletes applications in the given order and stops at the first that
+// cannot be: it returns the operations begun until then and that error.
+func (s *Applications) DeleteAll(ctx context.Context, idsOrNames []string, force bool) ([]Operation, error) {
+	var begun []Operation
+	for _, id := range idsOrNames {
+		op, err := s.Delete(ctx, id, force)
+		if err != nil {
+			return begun, err
+		}
+		begun = append(begun, op)
+	}
+	return begun, nil
 }
 
 // deleteVersion marks a version as to be deleted, and its base instance too.

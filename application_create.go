@@ -1,11 +1,11 @@
 package ams
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 
 	"github.com/openams/ams/internal/xid"
 )
@@ -47,10 +47,15 @@ func (s *Applications) Create(ctx context.Context, pkg io.Reader, opts CreateOpt
 	err = m.update(ctx, func(c *change) error {
 		app := Application{
 			ID: m.ids.New(c.now), Name: p.manifest.Name, VM: opts.VM,
+			Manifest: *p.manifest, Package: p.blob, APK: p.apk,
 			Status: ApplicationInitializing, CreatedAt: c.now,
 		}
+		in, err := c.inputs(m, &app)
+		if err != nil {
+			return err
+		}
 		c.lifecycle("application", app.ID, "created", app.Name)
-		return c.addVersion(m, &app, p, opID, "create application")
+		return c.build(m, &app, &in, opID, "create application")
 	})
 	if err != nil {
 		return Operation{}, wrapName(err, "application", p.manifest.Name)
@@ -59,7 +64,11 @@ func (s *Applications) Create(ctx context.Context, pkg io.Reader, opts CreateOpt
 }
 
 // Update makes a new version of an application from a package with the same name
-// in its manifest. Everything else is as for Create.
+// in its manifest. What belongs to a version comes from that manifest alone: boot
+// package and activity, permissions, services, features, watchdog, encoder, hooks,
+// extra data. What belongs to the application keeps its value where the manifest
+// does not say: image, instance type, resources, addons, tags, node selector.
+// Everything else is as for Create.
 //
 // Errors: those of Create; ErrNotFound; ErrConflict when a version of it is being
 // built or it is being deleted; ErrState when it is immutable.
@@ -90,7 +99,12 @@ func (s *Applications) Update(ctx context.Context, idOrName string, pkg io.Reade
 		if err := app.updatable(); err != nil {
 			return err
 		}
-		return c.addVersion(m, &app, p, opID, "update application")
+		app.Manifest, app.Package, app.APK = app.Manifest.updated(p.manifest), p.blob, p.apk
+		in, err := c.inputs(m, &app)
+		if err != nil {
+			return err
+		}
+		return c.build(m, &app, &in, opID, "update application")
 	})
 	if err != nil {
 		return Operation{}, err
@@ -110,55 +124,6 @@ func (a *Application) updatable() error {
 	return nil
 }
 
-// addVersion adds the next version to an application, new or not, with the base
-// instance that builds it.
-func (c *change) addVersion(m *Manager, app *Application, p *parcel, opID, what string) error {
-	image, parent, err := c.resolveImage(p.manifest.Image, nil, app.VM)
-	if err != nil {
-		return err
-	}
-	if err := p.runsOn(&image); err != nil {
-		return err
-	}
-	mf := p.manifest
-	app.Manifest, app.Package, app.APK, app.Resources = *mf, p.blob, p.apk, mf.Requirements(app.VM)
-	app.BootPackage = p.bootPackage()
-	app.ABI = p.abi(image.Architecture)
-	app.Image = image.ID
-	app.Status, app.UpdatedAt = ApplicationInitializing, c.now
-	v := Version{
-		ID: versionID(app.ID, app.NextVersion), ApplicationID: app.ID, Number: app.NextVersion,
-		Manifest: *mf, APK: p.apk, Package: p.blob,
-		ImageID: image.ID, ImageVersion: parent.Number, Architecture: image.Architecture,
-		Operation: opID, CreatedAt: c.now,
-	}
-	app.NextVersion++
-	if err := c.newBase(m, app, &v, parent, opID); err != nil {
-		return err
-	}
-	if err := c.fitsSomewhere(app, &v); err != nil {
-		return err
-	}
-	if err := c.Applications().Put(*app); err != nil {
-		return err
-	}
-	if err := c.moveVersion(&v, VersionInitializing, ""); err != nil {
-		return err
-	}
-	return c.newOperation(opID, what, true, map[string][]string{"application": {app.ID}, "version": {v.ID}})
-}
-
-// fitsSomewhere refuses what no node could hold even when empty. Where no node
-// is known yet, that cannot be told.
-func (c *change) fitsSomewhere(app *Application, v *Version) error {
-	nodes, err := c.Nodes().List(NodeFilter{}, Page{})
-	if err != nil || len(nodes) == 0 {
-		return err
-	}
-	d := Demand{Charge: app.Resources.running(), Architecture: v.Architecture, VM: app.VM}
-	return possible(nodes, &d)
-}
-
 // application finds an application by id or name; one that is being deleted is
 // found by its id only.
 func (c *change) application(idOrName string) (Application, error) {
@@ -176,51 +141,21 @@ func findApplication(tx Tx, idOrName string) (Application, error) {
 	return Application{}, notFound("application", idOrName)
 }
 
-// bootPackage is the Android package to start: the manifest's, or the APK's.
-func (p *parcel) bootPackage() string {
-	if p.manifest.BootPackage != "" {
-		return p.manifest.BootPackage
-	}
-	return p.apk.Package
-}
-
-// nativeABIs are the ABIs that a machine of an architecture executes, the
-// preferred one first.
-func nativeABIs(architecture string) []string {
-	switch architecture {
-	case "x86_64", "amd64":
-		return []string{"x86_64", "x86"}
-	case "aarch64", "arm64":
-		return []string{"arm64-v8a", "armeabi-v7a", "armeabi"}
-	case "armv7l", "armhf":
-		return []string{"armeabi-v7a", "armeabi"}
-	}
-	return nil
-}
-
-// abi is the ABI the application runs with on an architecture: the best that
-// both have, or the machine's own when the APK has no native code.
-func (p *parcel) abi(architecture string) string {
-	native := nativeABIs(architecture)
-	for _, abi := range native {
-		if slices.Contains(p.apk.ABIs, abi) {
-			return abi
+// updated is what becomes of an application's manifest with a new package.
+func (m *Manifest) updated(by *Manifest) Manifest {
+	out := *by
+	out.Image = cmp.Or(by.Image, m.Image)
+	out.InstanceType = cmp.Or(by.InstanceType, m.InstanceType)
+	out.Resources = overlay(m.Resources, by.Resources)
+	keep := func(to *[]string, from []string) {
+		if *to == nil {
+			*to = from
 		}
 	}
-	return first(native)
-}
-
-// runsOn refuses an APK whose native code the image cannot execute.
-func (p *parcel) runsOn(image *Image) error {
-	if len(p.apk.ABIs) == 0 {
-		return nil
-	}
-	for _, abi := range nativeABIs(image.Architecture) {
-		if slices.Contains(p.apk.ABIs, abi) {
-			return nil
-		}
-	}
-	return Errorf(ErrInvalid, "app.apk supports %v; image %q is %s", p.apk.ABIs, image.Name, image.Architecture)
+	keep(&out.Addons, m.Addons)
+	keep(&out.Tags, m.Tags)
+	keep(&out.NodeSelector, m.NodeSelector)
+	return out
 }
 
 // wrongNumber is the error for a version that an application does not have.

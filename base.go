@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -27,7 +28,7 @@ func (c *change) newBase(m *Manager, app *Application, v *Version, parent *Image
 		ApplicationID: app.ID, ApplicationName: app.Name, Version: v.Number,
 		ImageID: v.ImageID, ImageVersion: v.ImageVersion,
 		Fingerprint: parent.Fingerprint, Architecture: v.Architecture,
-		Resources:     app.Resources,
+		Resources: app.Resources, Features: v.Manifest.Features, VideoEncoder: EncoderSoftware,
 		StatusMessage: "waiting for a node", Want: WantRunning, Attempt: operation, Operation: operation,
 		CreatedAt: c.now,
 	}
@@ -39,11 +40,12 @@ func (c *change) newBase(m *Manager, app *Application, v *Version, parent *Image
 
 // demand is what an instance asks of a node for its whole life.
 func (in *Instance) demand() Demand {
-	return Demand{Charge: in.Resources.running(), Architecture: in.Architecture, VM: in.VM, Tags: in.NodeTags}
+	return Demand{Charge: in.running(), Architecture: in.Architecture, VM: in.VM, GPUType: in.Resources.GPUType, Tags: in.NodeTags}
 }
 
-// passPlace gives nodes to base instances that wait, in the order they came: the
-// first that does not fit makes the others wait too.
+// passPlace looks at the instances that wait for an image or a node, in the order
+// they came in. Of the base instances the first that does not fit makes the others
+// wait too.
 func (e *engine) passPlace(ctx context.Context) {
 	var waiting []Instance
 	err := e.m.view(ctx, func(tx Tx) (err error) {
@@ -51,43 +53,111 @@ func (e *engine) passPlace(ctx context.Context) {
 		waiting, err = tx.Instances().List(InstanceFilter{Status: []InstanceStatus{InstanceCreated}, Resting: &no}, Page{})
 		return err
 	})
+	full := false
+	var deadline time.Time
 	for i := 0; i < len(waiting) && err == nil && !e.draining(); i++ {
-		err = e.placeBase(ctx, waiting[i].ID)
+		in := &waiting[i]
+		if in.Base && full && in.Fingerprint != "" {
+			continue
+		}
+		err = e.placeWaiting(ctx, in.ID)
+		if in.Base && errors.Is(err, ErrNoCapacity) {
+			full, err = true, nil
+		}
+		if d := in.Deadline; !d.IsZero() && (deadline.IsZero() || d.Before(deadline)) {
+			deadline = d
+		}
 	}
-	if err != nil && !errors.Is(err, ErrNoCapacity) && ctx.Err() == nil {
-		e.m.log.Error("placing base instances failed", "error", err)
+	switch {
+	case ctx.Err() != nil:
+	case err != nil:
+		e.m.log.Error("placing instances failed", "error", err)
 		e.queue.AddAfter(wakePlace.key, wakePlace.lane, time.Second)
+	case !deadline.IsZero():
+		e.queue.AddAfter(wakePlace.key, wakePlace.lane, deadline.Sub(e.m.now()))
 	}
 }
 
-func (e *engine) placeBase(ctx context.Context, id string) error {
+// placeWaiting gives a waiting instance its image, and then a node. For a base
+// instance there may be no room yet: ErrNoCapacity.
+func (e *engine) placeWaiting(ctx context.Context, id string) error {
 	return e.m.update(ctx, func(c *change) error {
 		in, err := c.Instances().Get(id)
 		if err != nil || in.Status != InstanceCreated || in.Want == WantDeleted || in.Failure != "" {
 			return ignoreNotFound(err)
 		}
-		nodes, err := c.Nodes().List(NodeFilter{}, Page{})
-		if err != nil {
+		if !in.Deadline.IsZero() && !c.now.Before(in.Deadline) {
+			return c.failWaiting(&in, Errorf(ErrTimeout, "the time for it ran out: %s", in.StatusMessage))
+		}
+		if in.Fingerprint == "" {
+			ready, err := c.takeImage(&in)
+			if err != nil {
+				return c.failWaiting(&in, err)
+			}
+			if !ready {
+				return nil
+			}
+		}
+		if in.Base {
+			return c.placeBase(e.m, &in)
+		}
+		if err := c.placeLaunch(e.m, &in, in.Node); errors.Is(err, ErrNoCapacity) {
+			return c.failWaiting(&in, err)
+		} else {
 			return err
 		}
-		strategy, err := e.m.Settings.text(c, "scheduler.strategy")
-		if err != nil {
-			return err
-		}
-		d := in.demand()
-		if in.Node, err = place(nodes, &d, Strategy(strategy)); err != nil {
-			return err
-		}
-		in.StatusMessage = ""
-		in.Deadline = c.now.Add(e.m.cfg.BootstrapTimeout)
-		return c.prepared(&in)
 	})
+}
+
+// failWaiting fails an instance that was never made. A fault of the store is not
+// its own.
+func (c *change) failWaiting(in *Instance, reason error) error {
+	switch CodeOf(reason) {
+	case ErrNotFound, ErrState, ErrFailed, ErrTimeout, ErrNoCapacity:
+	default:
+		return reason
+	}
+	if err := c.failInstance(in, CodeOf(reason), reason.Error()); err != nil {
+		return err
+	}
+	return c.putInstance(*in)
+}
+
+// placeBase gives a base instance a node. Builds take as many places of a node at
+// a time as it has workers: more would only be in the way of launches.
+func (c *change) placeBase(m *Manager, in *Instance) error {
+	nodes, err := c.Nodes().List(NodeFilter{}, Page{})
+	if err != nil {
+		return err
+	}
+	yes := true
+	bases, err := c.Instances().List(InstanceFilter{Base: &yes}, Page{})
+	if err != nil {
+		return err
+	}
+	builds := map[string]int{}
+	for i := range bases {
+		builds[bases[i].Node]++
+	}
+	most := int(m.engine.workers.Load())
+	nodes = slices.DeleteFunc(nodes, func(n Node) bool { return builds[n.Name] >= most })
+	strategy, err := m.Settings.text(c, "scheduler.strategy")
+	if err != nil {
+		return err
+	}
+	d := in.demand()
+	if in.Node, err = place(nodes, &d, Strategy(strategy)); err != nil {
+		return err
+	}
+	in.StatusMessage = ""
+	in.Deadline = c.now.Add(m.cfg.BootstrapTimeout)
+	return c.prepared(in)
 }
 
 // prepared commits an instance to its node: the ledger is charged, and the
 // backend will be asked.
 func (c *change) prepared(in *Instance) error {
-	take := in.Resources.running()
+	take := in.running()
 	if in.Want == WantPrepared {
 		take = in.Resources.stopped()
 	}
@@ -137,6 +207,9 @@ func (e *engine) publish(ctx context.Context, in *Instance) error {
 			return err
 		}
 		if err := c.moveVersion(&v, VersionActive, ""); err != nil {
+			return err
+		}
+		if err := c.trimPublished(e.m, v.ApplicationID, v.Number); err != nil {
 			return err
 		}
 		in.Want, in.Force, in.StatusMessage, in.Deadline = WantDeleted, true, "", time.Time{}
@@ -197,7 +270,7 @@ func (c *change) baseGone(in *Instance) error {
 		return err
 	}
 	v.BaseInstance = ""
-	c.wake = append(c.wake, wakeApplication(in.ApplicationID), wakePlace)
+	c.wake = append(c.wake, wakeApplication(in.ApplicationID), wakeUpdate(in.ApplicationID), wakePlace)
 	var outcome error
 	switch v.Status {
 	case VersionError:

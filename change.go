@@ -76,7 +76,7 @@ func (m *Manager) committed(c *change) {
 		m.engine.queue.Interrupt(key)
 	}
 	for _, w := range c.wake {
-		m.engine.queue.Add(w.key, w.lane)
+		m.engine.queue.AddAfter(w.key, w.lane, w.after)
 	}
 }
 
@@ -91,6 +91,16 @@ func (c *change) newOperation(id, description string, mayCancel bool, resources 
 		Resources: resources, CreatedAt: c.now, UpdatedAt: c.now,
 	}
 	c.events = append(c.events, Event{Time: c.now, Type: EventOperation, Kind: "operation", ID: id, Action: "created", Message: description})
+	return c.Operations().Put(op)
+}
+
+// doneOperation is the operation of a request that is done already.
+func (c *change) doneOperation(id, description string, resources map[string][]string) error {
+	op := Operation{
+		ID: id, Description: description, Status: OperationSuccess,
+		Resources: resources, CreatedAt: c.now, UpdatedAt: c.now,
+	}
+	c.events = append(c.events, Event{Time: c.now, Type: EventOperation, Kind: "operation", ID: id, Action: string(op.Status), Message: description})
 	return c.Operations().Put(op)
 }
 
@@ -190,17 +200,17 @@ func (c *change) charge(in *Instance, take Charge, forced bool) error {
 	if err != nil {
 		return err
 	}
-	more := Charge{CPUs: take.CPUs - in.Charged.CPUs, Memory: take.Memory - in.Charged.Memory, Disk: take.Disk - in.Charged.Disk}
-	if !forced && (more.CPUs > 0 || more.Memory > 0 || more.Disk > 0) {
+	more := take.minus(in.Charged)
+	if none := (Charge{}); !forced && short(none, more, "") != "" {
 		d := Demand{Charge: more, Node: n.Name}
 		if n.refuses(&d) != "" {
 			return noNode([]Node{n}, &d, (*Node).refuses)
 		}
 	}
-	if more.CPUs < 0 || more.Memory < 0 || more.Disk < 0 {
+	if short(more, Charge{}, "") != "" {
 		c.wake = append(c.wake, wakePlace) // somebody may be waiting for it
 	}
-	n.Used = Charge{CPUs: n.Used.CPUs + more.CPUs, Memory: n.Used.Memory + more.Memory, Disk: n.Used.Disk + more.Disk}
+	n.Used = n.Used.minus(in.Charged.minus(take))
 	switch none := (Charge{}); {
 	case in.Charged == none:
 		n.Instances++
@@ -213,11 +223,34 @@ func (c *change) charge(in *Instance, take Charge, forced bool) error {
 
 // running is what an instance takes while it runs.
 func (r Resources) running() Charge {
-	return Charge{CPUs: r.CPUs, Memory: r.Memory, Disk: r.DiskSize}
+	c := r.stopped()
+	c.CPUs, c.Memory = r.CPUs, r.Memory
+	if r.GPUSlots != nil {
+		c.GPUSlots = *r.GPUSlots
+	}
+	if r.VPUSlots != nil {
+		c.VPUSlots = *r.VPUSlots
+	}
+	return c
 }
 
-// stopped is what an instance takes while it does not run: its disk.
-func (r Resources) stopped() Charge { return Charge{Disk: r.DiskSize} }
+// stopped is what an instance takes while it does not run: its disk, if that is
+// reserved.
+func (r Resources) stopped() Charge {
+	if r.NoDiskReserve {
+		return Charge{}
+	}
+	return Charge{Disk: r.DiskSize}
+}
+
+// running is what the instance takes while it runs.
+func (in *Instance) running() Charge {
+	c := in.Resources.running()
+	if in.VideoEncoder == EncoderGPU {
+		c.EncoderSlots = 1
+	}
+	return c
+}
 
 func ignoreNotFound(err error) error {
 	if CodeOf(err) == ErrNotFound {

@@ -53,7 +53,9 @@ type ImageVersion struct {
 	RemoteID string       // the image server's name of this version
 	Files    []RemoteFile // to be fetched from there
 
-	Sync     bool      // to be fetched also when nothing waits for it
+	Sync            bool   // to be fetched also when nothing waits for it
+	DeleteOperation string // waits for its deletion
+
 	Attempts int       // to fetch it, that failed
 	RetryAt  time.Time // not before this instant
 }

@@ -51,7 +51,10 @@ type Instance struct {
 	NodeTags  []string // tags its node must have
 	UserData  string   // at most 10 KiB of text
 	Features  []string
-	Addons    []AddonUse // of a raw instance; installed when it first starts
+	// VideoEncoder is what it encodes video with: gpu takes a slot of its node,
+	// software none. Gpu-preferred becomes one of them when it is placed.
+	VideoEncoder VideoEncoder
+	Addons       []AddonUse // of a raw instance; installed when it first starts
 
 	Status        InstanceStatus
 	StatusMessage string // what is being done now; cleared at running
@@ -70,6 +73,7 @@ type Instance struct {
 	Made         bool      // the backend has been, or is about to be, asked to create it
 	Charged      Charge    // what its node's ledger holds for it
 	Bootstrapped bool      // base: the package is installed; publish next
+	HasAddons    bool      // raw: its addons are installed
 	HasRun       bool      // its software has been started at least once, so it holds data
 	Failure      Code      // set while a failure is being cleaned up after, and in status error
 	Attempts     int       // tries of the current step that failed

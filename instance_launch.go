@@ -38,6 +38,8 @@ type LaunchRequest struct {
 	Tags []string
 	// UserData is at most 10 KiB of text, found in /var/lib/anbox/userdata.
 	UserData string
+	// Addons are the names of addons to install in a raw instance, in this order.
+	Addons []string
 	// Features are feature flags beside those of the application.
 	Features []string
 	// NoStart makes the instance but does not start it: it becomes prepared.
@@ -104,18 +106,38 @@ func (c *change) placeLaunch(m *Manager, in *Instance, node string) error {
 	if err != nil {
 		return err
 	}
-	d := in.demand()
-	d.Node = node
-	if in.Want == WantPrepared {
-		d.CPUs, d.Memory = 0, 0
-	}
-	if in.Node, err = place(nodes, &d, Strategy(strategy)); err != nil {
-		return err
-	}
 	if err := c.move(in, InstanceCreated); err != nil {
 		return err
 	}
-	return c.prepared(in)
+	if in.Fingerprint == "" { // the image has to be fetched first; the node is kept until then
+		if err := possible(nodes, &Demand{Charge: in.running(), Node: node, Architecture: in.Architecture, VM: in.VM, GPUType: in.Resources.GPUType, Tags: in.NodeTags}); err != nil {
+			return err
+		}
+		in.Node, in.StatusMessage = node, "waiting for the image"
+		return c.putInstance(*in)
+	}
+	wanted := in.VideoEncoder
+	for _, encoder := range encoders(wanted) {
+		in.VideoEncoder = encoder
+		d := in.demand()
+		d.Node = node
+		if in.Want == WantPrepared {
+			d.Charge = in.Resources.stopped()
+		}
+		if in.Node, err = place(nodes, &d, Strategy(strategy)); err == nil {
+			return c.prepared(in)
+		}
+	}
+	in.Node, in.VideoEncoder = node, wanted
+	return err
+}
+
+// encoders are the encoders to try, the better one first.
+func encoders(wanted VideoEncoder) []VideoEncoder {
+	if wanted == EncoderGPUPreferred {
+		return []VideoEncoder{EncoderGPU, EncoderSoftware}
+	}
+	return []VideoEncoder{wanted}
 }
 
 // resolveLaunch finds what is to be launched.
@@ -131,6 +153,10 @@ func (c *change) resolveLaunch(req *LaunchRequest) (Instance, error) {
 		}
 		in.ImageID, in.ImageVersion, in.VM = image.ID, v.Number, image.VM
 		in.Fingerprint, in.Architecture = v.Fingerprint, image.Architecture
+		in.VideoEncoder = (&Manifest{}).Encoder(in.VM)
+		if in.Addons, err = c.addonsOf(req.Addons); err != nil {
+			return in, err
+		}
 		preset := Manifest{Resources: req.Resources}
 		in.Resources = preset.Requirements(image.VM)
 		return in, nil
@@ -148,6 +174,7 @@ func (c *change) resolveLaunch(req *LaunchRequest) (Instance, error) {
 	in.NodeTags = app.Manifest.NodeSelector
 	in.Features = union(v.Manifest.Features, req.Features)
 	in.Resources = overlay(app.Resources, req.Resources)
+	in.VideoEncoder = v.Manifest.Encoder(in.VM)
 	return in, nil
 }
 
@@ -217,6 +244,8 @@ func (r *LaunchRequest) check() error {
 		return Errorf(ErrInvalid, "name %s is not allowed: must be 3-63 letters, digits or hyphens, without a hyphen at either end", quote(r.Name))
 	case r.Application != "" && r.Image != "":
 		return Errorf(ErrInvalid, "set either application or image, not both")
+	case r.Application != "" && len(r.Addons) > 0:
+		return Errorf(ErrInvalid, "addons are for raw instances; those of an application are in its versions")
 	case len(r.UserData) > MaxUserData:
 		return Errorf(ErrInvalid, "user data is %d bytes (maximum %d)", len(r.UserData), MaxUserData)
 	case !utf8.ValidString(r.UserData):

@@ -23,12 +23,25 @@ type engine struct {
 	mark    string
 	began   time.Time // the newest event when Run began
 	started time.Time // when Run began
+
+	imageListTries int // of reading the image server, that failed; of its one lane
 }
 
 // wake is a key to look at, and the lane to do it in.
-type wake struct{ key, lane string }
+type wake struct {
+	key, lane string
+	after     time.Duration // zero is now
+}
 
-var wakePlace = wake{"place", "place"}
+var (
+	wakePlace     = wake{key: "place", lane: "place"}
+	wakeImageList = wake{key: "images", lane: "images"}
+	wakeUpdates   = wake{key: "updates", lane: "updates", after: updateDelay}
+)
+
+// updateDelay is how long after a change of what applications are built from they
+// are rebuilt: what changes in between is in the same version.
+const updateDelay = 2 * time.Second
 
 // wakeInstance puts an instance in a lane of its node: what frees a node never
 // waits behind what fills it.
@@ -37,17 +50,23 @@ func wakeInstance(in *Instance) wake {
 	if in.Want == WantStopped || in.Want == WantDeleted || in.Failure != "" {
 		lane = in.Node + "/end"
 	}
-	if in.Node == "" && in.Want != WantDeleted {
+	switch {
+	case !in.Made && in.Want != WantDeleted && in.Failure == "":
 		return wakePlace
+	case in.Base && lane == in.Node+"/work":
+		lane = in.Node + "/build" // a launch does not wait for builds
 	}
-	return wake{instanceKey(in.ID), lane}
+	return wake{key: instanceKey(in.ID), lane: lane}
 }
 
 func instanceKey(id string) string { return "instance/" + id }
 func wakeApplication(id string) wake {
-	return wake{"application/" + id, "application"}
+	return wake{key: "application/" + id, lane: "application"}
 }
-func wakeImage(id string) wake { return wake{"image/" + id, "image"} }
+func wakeUpdate(id string) wake {
+	return wake{key: "update/" + id, lane: "updates", after: updateDelay}
+}
+func wakeImage(id string) wake { return wake{key: "image/" + id, lane: "image"} }
 
 func newEngine(m *Manager) *engine {
 	e := &engine{m: m, ready: make(chan struct{})}
@@ -59,7 +78,7 @@ func newEngine(m *Manager) *engine {
 // limit is how many runs a lane may have at a time.
 func (e *engine) limit(lane string) int {
 	switch {
-	case strings.HasSuffix(lane, "/work"):
+	case strings.HasSuffix(lane, "/work"), strings.HasSuffix(lane, "/build"):
 		return int(e.workers.Load())
 	case strings.HasSuffix(lane, "/end"):
 		return 10
@@ -81,6 +100,15 @@ func (e *engine) work(ctx context.Context, key string) {
 		e.passApplication(ctx, id)
 	case "image":
 		e.passImage(ctx, id)
+	case "update":
+		if err := e.refresh(ctx, id); err != nil && ctx.Err() == nil {
+			e.m.log.Error("updating an application failed and will be tried again", "application", id, "error", err)
+			e.queue.AddAfter(wakeUpdates.key, wakeUpdates.lane, backoff(8))
+		}
+	case "images":
+		e.passImageList(ctx)
+	case "updates":
+		e.passUpdates(ctx)
 	case "place":
 		e.passPlace(ctx)
 	}
@@ -165,6 +193,8 @@ func (e *engine) compareLoop(ctx context.Context) {
 		}
 		if err == nil && !recovered {
 			recovered = true
+			e.queue.Add(wakeUpdates.key, wakeUpdates.lane)
+			e.queue.Add(wakeImageList.key, wakeImageList.lane)
 			select {
 			case <-e.ready: // an earlier Run
 			default:
@@ -210,9 +240,11 @@ func (e *engine) recover(ctx context.Context) error {
 		for _, a := range applications {
 			wakes = append(wakes, wakeApplication(a.ID))
 		}
-		images, err := tx.Images().List(ImageFilter{Status: []ImageStatus{ImageInitializing, ImageDeleted}}, Page{})
+		images, err := tx.Images().List(ImageFilter{Status: []ImageStatus{}}, Page{})
 		for _, im := range images {
-			wakes = append(wakes, wakeImage(im.ID))
+			if im.busy() {
+				wakes = append(wakes, wakeImage(im.ID))
+			}
 		}
 		return err
 	})

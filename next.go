@@ -54,7 +54,9 @@ func next(in *Instance, s sight, now time.Time) step {
 		return step{act: actWait, until: in.RetryAt}
 	case !in.Made && in.Want == WantDeleted:
 		return step{act: actForget}
-	case in.Node == "":
+	case !in.Made && in.Failure != "" && !in.Resting:
+		return step{act: actSettle, status: InstanceError}
+	case !in.Made:
 		return step{act: actNothing} // placement will wake it
 	case s.power == "":
 		return step{act: actLook}

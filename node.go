@@ -47,6 +47,11 @@ type Capacity struct {
 	Memory   Size
 	Disk     Size // the storage pool's size
 	DiskFree Size // what is physically free in it
+
+	GPUSlots     int
+	EncoderSlots int // for encoding video on GPUs
+	VPUSlots     int
+	GPUType      string // "amd", "intel" or "nvidia"; empty is none
 }
 
 // Charge is what an instance takes from its node.
@@ -54,6 +59,18 @@ type Charge struct {
 	CPUs   int
 	Memory Size
 	Disk   Size
+
+	GPUSlots     int
+	EncoderSlots int
+	VPUSlots     int
+}
+
+// minus returns c without d.
+func (c Charge) minus(d Charge) Charge {
+	return Charge{
+		CPUs: c.CPUs - d.CPUs, Memory: c.Memory - d.Memory, Disk: c.Disk - d.Disk,
+		GPUSlots: c.GPUSlots - d.GPUSlots, EncoderSlots: c.EncoderSlots - d.EncoderSlots, VPUSlots: c.VPUSlots - d.VPUSlots,
+	}
 }
 
 // NodeFilter chooses nodes. Every field that is set must match.

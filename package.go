@@ -11,6 +11,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/openams/ams/internal/apk"
 	"github.com/openams/ams/internal/archive"
@@ -156,9 +157,24 @@ func (m *Manager) readPackage(ctx context.Context, blob BlobInfo, fn func(archiv
 	return m.openPackage(ctx, blob, func(a *archive.Archive) error { return a.Walk(ctx, fn) })
 }
 
-// writePackage writes the members of a stored package to tw.
-func (m *Manager) writePackage(ctx context.Context, blob BlobInfo, tw *tar.Writer, prefix string) error {
-	return m.openPackage(ctx, blob, func(a *archive.Archive) error { return archive.AppendTar(ctx, tw, a, prefix, nil) })
+// writePackage writes those members of a stored package to tw that keep accepts,
+// all if it is nil.
+func (m *Manager) writePackage(ctx context.Context, blob BlobInfo, tw *tar.Writer, prefix string, keep func(archive.Entry) bool) error {
+	return m.openPackage(ctx, blob, func(a *archive.Archive) error { return archive.AppendTar(ctx, tw, a, prefix, keep) })
+}
+
+// writeApplication writes an application's package with the manifest that its
+// version is built with.
+func (m *Manager) writeApplication(ctx context.Context, blob BlobInfo, manifest []byte, tw *tar.Writer, prefix string) error {
+	const name = "manifest.yaml"
+	err := m.writePackage(ctx, blob, tw, prefix, func(e archive.Entry) bool { return e.Name != name })
+	if err == nil {
+		err = tw.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: prefix + name, Mode: 0o644, Size: int64(len(manifest)), ModTime: time.Unix(0, 0)})
+	}
+	if err == nil {
+		_, err = tw.Write(manifest)
+	}
+	return err
 }
 
 func (m *Manager) openPackage(ctx context.Context, blob BlobInfo, fn func(*archive.Archive) error) error {

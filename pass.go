@@ -167,7 +167,7 @@ func (c *change) settle(m *Manager, in *Instance, to InstanceStatus) error {
 	switch to {
 	case InstanceRunning:
 		in.Want, in.ErrorMessage = WantRunning, ""
-		charge = in.Resources.running()
+		charge = in.running()
 	case InstanceStopped:
 		if in.Restart {
 			in.Restart, in.Force, in.Resting = false, false, false
@@ -178,7 +178,9 @@ func (c *change) settle(m *Manager, in *Instance, to InstanceStatus) error {
 		charge = in.Resources.stopped()
 	case InstanceError:
 		in.Want, in.Address = WantStopped, ""
-		charge = in.Resources.stopped()
+		if in.Made {
+			charge = in.Resources.stopped()
+		}
 		outcome = Errorf(in.Failure, "%s", in.ErrorMessage)
 	case InstancePrepared:
 		in.Want = WantPrepared

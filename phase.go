@@ -4,7 +4,6 @@ import (
 	"archive/tar"
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 )
@@ -35,7 +34,6 @@ func (e *engine) guestRun(ctx context.Context, in *Instance, phase GuestPhase) (
 	m := e.m
 	run := GuestRun{
 		Phase: phase, Instance: *in, HookTimeout: DefaultHookTimeout,
-		Files: map[string][]byte{"session.yaml": sessionYAML(in)},
 		Exec: func(context.Context, ExecRequest) (int, error) {
 			return 0, Errorf(ErrUnsupported, "the backend cannot run commands in instances")
 		},
@@ -44,42 +42,70 @@ func (e *engine) guestRun(ctx context.Context, in *Instance, phase GuestPhase) (
 		ref := e.ref(in)
 		run.Exec = func(ctx context.Context, req ExecRequest) (int, error) { return x.Exec(ctx, ref, req) }
 	}
-	if in.UserData != "" {
-		run.Files["userdata"] = []byte(in.UserData)
-	}
-	if in.ApplicationID == "" {
-		return run, nil
-	}
+	bootstrap := phase == PhaseBootstrap
+	var manifest []byte
 	err := m.view(ctx, func(tx Tx) error {
-		v, err := tx.Versions().Get(versionID(in.ApplicationID, in.Version))
-		run.Version = &v
+		run.Version = nil
+		if in.ApplicationID != "" {
+			v, err := tx.Versions().Get(versionID(in.ApplicationID, in.Version))
+			switch {
+			case err == nil:
+				run.Version = &v
+			case !errors.Is(err, ErrNotFound) || bootstrap: // what runs goes on when its version is deleted
+				return err
+			}
+		}
+		session, err := m.sessionYAML(tx, in, run.Version)
+		if err != nil {
+			return err
+		}
+		run.Files = map[string][]byte{"session.yaml": session}
+		if !bootstrap {
+			return nil
+		}
+		if manifest, err = run.Version.manifestYAML(tx); err != nil {
+			return err
+		}
+		if run.SecurityUpdates, err = m.Settings.flag(tx, "instance.security_updates"); err != nil {
+			return err
+		}
+		run.AptMirror, err = m.Settings.text(tx, "instance.apt_mirror")
 		return err
 	})
-	if errors.Is(err, ErrNotFound) && phase != PhaseBootstrap {
-		run.Version, err = nil, nil // deleted meanwhile; what runs goes on
-	}
 	if err != nil {
 		return run, err
 	}
-	if run.Version != nil {
-		run.HookTimeout = run.Version.Manifest.Hooks.Limit()
+	if in.UserData != "" {
+		run.Files["userdata"] = []byte(in.UserData)
 	}
-	if phase == PhaseBootstrap {
+	uses := in.Addons
+	if v := run.Version; v != nil {
+		run.HookTimeout = v.Manifest.Hooks.Limit()
+		uses = v.Addons
+	}
+	run.Addons = m.guestAddons(uses, bootstrap || phase == PhaseStart && in.ApplicationID == "" && !in.HasAddons)
+	if bootstrap {
 		run.Package = func(ctx context.Context, tw *tar.Writer, prefix string) error {
-			return m.writePackage(ctx, run.Version.Package, tw, prefix)
+			return m.writeApplication(ctx, run.Version.Package, manifest, tw, prefix)
 		}
 	}
 	return run, nil
 }
 
-// sessionYAML tells the software inside the instance what it is.
-func sessionYAML(in *Instance) []byte {
-	kind := "regular"
-	if in.Base {
-		kind = "base"
+// guestAddons are the addons of a phase, with their files if they are to be
+// installed.
+func (m *Manager) guestAddons(uses []AddonUse, install bool) []GuestAddon {
+	var addons []GuestAddon
+	for _, use := range uses {
+		addon := GuestAddon{Name: use.Name, HookTimeout: Hooks{Timeout: use.HookTimeout}.Limit()}
+		if install {
+			addon.Write = func(ctx context.Context, tw *tar.Writer, prefix string) error {
+				return m.writePackage(ctx, use.Package, tw, prefix, nil)
+			}
+		}
+		addons = append(addons, addon)
 	}
-	return fmt.Appendf(nil, "log-level: info\nplatform: \"null\"\ndevmode: false\ninstance-type: %s\nresources:\n  cpus: %d\n  memory: %s\n  disk-size: %s\n",
-		kind, in.Resources.CPUs, in.Resources.Memory, in.Resources.DiskSize)
+	return addons
 }
 
 // showProgress writes the step at hand to the instance and its operation.

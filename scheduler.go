@@ -28,6 +28,7 @@ type Demand struct {
 	Node         string   // only this one; empty is any
 	Architecture string   // empty is any
 	VM           bool     //
+	GPUType      string   // of its GPU; empty is any
 	Tags         []string // all of them must be on the node
 }
 
@@ -36,14 +37,16 @@ type Demand struct {
 func (n *Node) Total() Charge {
 	cpus := float64(cmp.Or(n.CPUs, n.Detected.CPUs)) * cmp.Or(n.CPURate, DefaultCPURate)
 	memory := float64(cmp.Or(n.Memory, n.Detected.Memory)) * cmp.Or(n.MemoryRate, DefaultMemoryRate)
-	return Charge{CPUs: int(cpus), Memory: Size(memory), Disk: cmp.Or(n.Disk, n.Detected.Disk)}
+	return Charge{
+		CPUs: int(cpus), Memory: Size(memory), Disk: cmp.Or(n.Disk, n.Detected.Disk),
+		GPUSlots: n.Detected.GPUSlots, EncoderSlots: n.Detected.EncoderSlots, VPUSlots: n.Detected.VPUSlots,
+	}
 }
 
 // Free returns what is left to give away on the node. A dimension can be
 // negative after the node shrank.
 func (n *Node) Free() Charge {
-	t := n.Total()
-	return Charge{CPUs: t.CPUs - n.Used.CPUs, Memory: t.Memory - n.Used.Memory, Disk: t.Disk - n.Used.Disk}
+	return n.Total().minus(n.Used)
 }
 
 // refuses returns why the node cannot take the demand now, or "" if it can.
@@ -78,6 +81,8 @@ func (n *Node) mismatch(d *Demand) string {
 		return "is " + n.Architecture + ", not " + d.Architecture
 	case d.VM && !n.VMs:
 		return "cannot run virtual machines"
+	case d.GPUType != "" && d.GPUType != n.Detected.GPUType:
+		return "has no GPU of type " + d.GPUType
 	}
 	for _, tag := range d.Tags {
 		if !slices.Contains(n.Tags, tag) {
@@ -96,8 +101,28 @@ func short(have, want Charge, how string) string {
 		return fmt.Sprintf("has %s memory %s", max(have.Memory, 0).round(), how)
 	case want.Disk > have.Disk:
 		return fmt.Sprintf("has %s disk %s", max(have.Disk, 0).round(), how)
+	case want.GPUSlots > have.GPUSlots:
+		return fmt.Sprintf("has %d GPU slots %s", max(have.GPUSlots, 0), how)
+	case want.EncoderSlots > have.EncoderSlots:
+		return fmt.Sprintf("has %d GPU encoder slots %s", max(have.EncoderSlots, 0), how)
+	case want.VPUSlots > have.VPUSlots:
+		return fmt.Sprintf("has %d VPU slots %s", max(have.VPUSlots, 0), how)
 	}
 	return ""
+}
+
+// String names what is charged.
+func (c Charge) String() string {
+	text := fmt.Sprintf("%d CPUs, %s memory, %s disk", c.CPUs, c.Memory, c.Disk)
+	for _, slots := range []struct {
+		n    int
+		what string
+	}{{c.GPUSlots, "GPU slots"}, {c.EncoderSlots, "GPU encoder slots"}, {c.VPUSlots, "VPU slots"}} {
+		if slots.n > 0 {
+			text += fmt.Sprintf(", %d %s", slots.n, slots.what)
+		}
+	}
+	return text
 }
 
 // round cuts a size to whole megabytes, or gigabytes from ten of them on.
@@ -176,6 +201,5 @@ func noNode(nodes []Node, d *Demand, why func(*Node, *Demand) string) error {
 	if len(reasons) == 0 {
 		reasons = append(reasons, "there is no node")
 	}
-	return Errorf(ErrNoCapacity, "no suitable node to satisfy instance requirement available: %d CPUs, %s memory, %s disk: %s",
-		d.CPUs, d.Memory, d.Disk, strings.Join(reasons, "; "))
+	return Errorf(ErrNoCapacity, "no suitable node to satisfy instance requirement available: %s: %s", d.Charge, strings.Join(reasons, "; "))
 }

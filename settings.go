@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Setting is the value of one configuration key.
@@ -33,6 +34,24 @@ type SettingKey struct {
 // SettingKeys returns the keys that can be set, in order of name.
 func SettingKeys() []SettingKey {
 	return []SettingKey{
+		{Name: "application.addons", Type: "text"},
+		{Name: "application.auto_update", Type: "bool", Default: "true"},
+		{Name: "application.default_abi", Type: "text"},
+		{Name: "application.max_published_versions", Type: "int", Default: "3", Min: 1, Max: 1000},
+		{Name: "cpu.limit_mode", Type: "enum", Default: "scheduler", Allowed: []string{"scheduler", "pinning"}},
+		{Name: "instance.default_platform", Type: "text", Default: "null"},
+		{Name: "instance.features", Type: "text"},
+		{Name: "instance.network_proxy", Type: "text"},
+		{Name: "instance.security_updates", Type: "bool", Default: "true"},
+		{Name: "instance.apt_mirror", Type: "text"},
+		{Name: "images.url", Type: "text"},
+		{Name: "images.auth", Type: "text"},
+		{Name: "images.allow_insecure", Type: "bool", Default: "false"},
+		{Name: "images.update_interval", Type: "duration", Default: "5m"},
+		{Name: "images.version_lockstep", Type: "bool", Default: "true"},
+		{Name: "core.proxy_http", Type: "text"},
+		{Name: "core.proxy_https", Type: "text"},
+		{Name: "core.proxy_ignore_hosts", Type: "text"},
 		{Name: "application.auto_publish", Type: "bool", Default: "true", Effect: "publish a version when its bootstrap is done"},
 		{Name: "node.workers_per_queue", Type: "int", Default: "4", Min: 1, Max: 1000, Effect: "launches and starts worked on at a time, per node", Restart: true},
 		{Name: "scheduler.strategy", Type: "enum", Default: "spread", Allowed: []string{"spread", "binpack"}, Effect: "which of the nodes that fit is taken"},
@@ -98,7 +117,9 @@ func (s *Settings) Set(ctx context.Context, key, value string) error {
 		}
 		row.Key, row.Value = key, value
 		c.lifecycle("setting", key, "updated", value)
-		c.wake = append(c.wake, wakePlace)
+		if err := c.settingChanged(k, value); err != nil {
+			return err
+		}
 		return c.Settings().Put(row)
 	})
 }
@@ -156,4 +177,24 @@ func (s *Settings) number(ctx context.Context, key string) (int, error) {
 	v, err := s.Get(ctx, key)
 	n, _ := strconv.Atoi(v) // it was checked when it was set
 	return n, err
+}
+
+func (s *Settings) count(tx Tx, key string) (int, error) {
+	v, err := s.text(tx, key)
+	n, _ := strconv.Atoi(v)
+	return n, err
+}
+
+func (s *Settings) list(tx Tx, key string) ([]string, error) {
+	v, err := s.text(tx, key)
+	if v == "" {
+		return nil, err
+	}
+	return strings.Split(v, ","), err
+}
+
+func (s *Settings) duration(tx Tx, key string) (time.Duration, error) {
+	v, err := s.text(tx, key)
+	d, _ := time.ParseDuration(v)
+	return d, err
 }

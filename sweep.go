@@ -2,6 +2,7 @@ package ams
 
 import (
 	"context"
+	"strings"
 	"time"
 )
 
@@ -74,6 +75,22 @@ func (m *Manager) sweepBlobs(ctx context.Context) error {
 	return nil
 }
 
+// dropBlobs deletes blobs at once that nothing refers to any more. While one is
+// on its way in, they are left to the sweep.
+func (m *Manager) dropBlobs(ctx context.Context, digests ...string) error {
+	if !m.sweeping.TryLock() {
+		return nil
+	}
+	defer m.sweeping.Unlock()
+	used, err := m.usedBlobs(ctx)
+	for _, digest := range digests {
+		if err == nil && digest != "" && !used[digest] {
+			err = m.blobs.Delete(ctx, digest)
+		}
+	}
+	return err
+}
+
 // usedBlobs is every blob that a row refers to.
 func (m *Manager) usedBlobs(ctx context.Context) (map[string]bool, error) {
 	used := map[string]bool{}
@@ -82,7 +99,28 @@ func (m *Manager) usedBlobs(ctx context.Context) (map[string]bool, error) {
 			used[f.Digest] = true
 		}
 	}
+	addons := func(uses []AddonUse) {
+		for _, use := range uses {
+			used[use.Package.Digest] = true
+		}
+	}
 	err := m.view(ctx, func(tx Tx) error {
+		apps, err := tx.Applications().List(ApplicationFilter{}, Page{})
+		if err != nil {
+			return err
+		}
+		for i := range apps {
+			used[apps[i].Package.Digest] = true
+		}
+		all, err := tx.Addons().List(AddonFilter{}, Page{})
+		if err != nil {
+			return err
+		}
+		for i := range all {
+			for _, v := range all[i].Versions {
+				used[v.Package.Digest] = true
+			}
+		}
 		versions, err := tx.Versions().List(VersionFilter{}, Page{})
 		if err != nil {
 			return err
@@ -90,6 +128,7 @@ func (m *Manager) usedBlobs(ctx context.Context) (map[string]bool, error) {
 		for i := range versions {
 			used[versions[i].Package.Digest] = true
 			logs(versions[i].Logs)
+			addons(versions[i].Addons)
 		}
 		images, err := tx.Images().List(ImageFilter{}, Page{})
 		if err != nil {
@@ -97,12 +136,18 @@ func (m *Manager) usedBlobs(ctx context.Context) (map[string]bool, error) {
 		}
 		for _, im := range images {
 			for _, v := range im.Versions {
-				used[v.Upload] = true
+				used[v.Upload], used[v.Rootfs] = true, true
+				if v.Status == ImageQueued {
+					for _, f := range v.Files {
+						used[strings.ToLower(f.SHA256)] = true
+					}
+				}
 			}
 		}
 		failed, err := tx.Instances().List(InstanceFilter{}, Page{})
 		for i := range failed {
 			logs(failed[i].Logs)
+			addons(failed[i].Addons)
 		}
 		return err
 	})

@@ -1,0 +1,54 @@
+package ams
+
+import (
+	"net/url"
+	"path"
+	"strings"
+)
+
+// settingChanged has everything looked at that a setting concerns.
+func (c *change) settingChanged(k SettingKey, value string) error {
+	switch group, _, _ := strings.Cut(k.Name, "."); {
+	case k.Name == "application.addons":
+		for _, name := range strings.Split(value, ",") {
+			if _, err := c.Addons().Get(name); name != "" && err != nil {
+				return wrapName(err, "addon", name)
+			}
+		}
+		c.wake = append(c.wake, wakeUpdates)
+	case k.Name == "application.auto_update":
+		c.wake = append(c.wake, wakeUpdates)
+	case k.Name == "application.max_published_versions":
+		apps, err := c.Applications().List(ApplicationFilter{}, Page{})
+		for i := range apps {
+			c.wake = append(c.wake, wakeApplication(apps[i].ID))
+		}
+		return err
+	case group == "images" || strings.HasPrefix(k.Name, "core.proxy_"):
+		c.wake = append(c.wake, wakeImageList)
+	default:
+		c.wake = append(c.wake, wakePlace)
+	}
+	return nil
+}
+
+// proxyFor is the proxy to reach a URL through, empty for none.
+func (m *Manager) proxyFor(tx Tx, target string) (string, error) {
+	u, err := url.Parse(target)
+	if err != nil {
+		return "", nil // whoever uses it says what is wrong
+	}
+	ignored, err := m.Settings.list(tx, "core.proxy_ignore_hosts")
+	if err != nil {
+		return "", err
+	}
+	for _, pattern := range ignored {
+		if ok, _ := path.Match(strings.TrimSpace(pattern), u.Hostname()); ok {
+			return "", nil
+		}
+	}
+	if u.Scheme == "https" {
+		return m.Settings.text(tx, "core.proxy_https")
+	}
+	return m.Settings.text(tx, "core.proxy_http")
+}
