@@ -143,6 +143,7 @@ type Manager struct {
 	Nodes        *Nodes
 	Operations   *Operations
 	Settings     *Settings
+	Storage      *Storage
 
 	store    Store
 	backend  Backend
@@ -178,6 +179,7 @@ func New(cfg Config) (*Manager, error) {
 	m.Nodes = &Nodes{m}
 	m.Operations = &Operations{m}
 	m.Settings = &Settings{m}
+	m.Storage = &Storage{m}
 	m.engine = newEngine(m)
 	return m, nil
 }

@@ -255,9 +255,12 @@ func (c *change) deleteVersion(v *Version, opID string) error {
 	return c.moveVersion(v, VersionDeleted, v.ErrorMessage)
 }
 
-// passApplication deletes what is to be deleted of an application.
+// passApplication deletes what is to be deleted, or too much, of an application.
 func (e *engine) passApplication(ctx context.Context, id string) {
-	err := e.deleteVersions(ctx, id)
+	err := e.m.update(ctx, func(c *change) error { return c.trimPublished(e.m, id, -1) })
+	if err == nil {
+		err = e.deleteVersions(ctx, id)
+	}
 	if err != nil && ctx.Err() == nil {
 		e.m.log.Warn("deleting an application failed and will be tried again", "application", id, "error", err)
 		w := wakeApplication(id)

@@ -263,3 +263,14 @@ func remoteSize(files []RemoteFile) int64 {
 	v := RemoteVersion{Files: files}
 	return v.Size()
 }
+
+// blobs are the digests of the files that a version is made from.
+func (v *ImageVersion) blobs() []string {
+	digests := []string{v.Upload, v.Rootfs}
+	if v.Status == ImageQueued {
+		for _, f := range v.Files {
+			digests = append(digests, strings.ToLower(f.SHA256))
+		}
+	}
+	return digests
+}

@@ -1,6 +1,7 @@
 package ams
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -90,13 +91,13 @@ func (i *Image) version(number int) *ImageVersion {
 // it is queued to be fetched, and the result is false.
 func (c *change) takeImage(in *Instance) (bool, error) {
 	image, err := c.Images().Get(in.ImageID)
-	if err != nil {
-		return false, wrapName(err, "image", in.ImageID)
+	if ignoreNotFound(err) != nil {
+		return false, err
 	}
 	v := image.version(in.ImageVersion)
 	switch {
 	case image.Status == ImageDeleted || v == nil:
-		return false, &Error{Code: ErrNotFound, Kind: "image", ID: image.Name, Err: errors.New("was deleted")}
+		return false, &Error{Code: ErrNotFound, Kind: "image", ID: cmp.Or(image.Name, in.ImageID), Err: errors.New("was deleted")}
 	case v.Status == ImageActive:
 		in.Fingerprint, in.Architecture = v.Fingerprint, image.Architecture
 		return true, nil

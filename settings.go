@@ -44,7 +44,7 @@ func SettingKeys() []SettingKey {
 		{Name: "instance.network_proxy", Type: "text"},
 		{Name: "instance.security_updates", Type: "bool", Default: "true"},
 		{Name: "instance.apt_mirror", Type: "text"},
-		{Name: "images.url", Type: "text"},
+		{Name: "images.url", Type: "text", Default: "https://images.anbox-cloud.io/stable/"},
 		{Name: "images.auth", Type: "text"},
 		{Name: "images.allow_insecure", Type: "bool", Default: "false"},
 		{Name: "images.update_interval", Type: "duration", Default: "5m"},

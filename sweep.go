@@ -2,7 +2,6 @@ package ams
 
 import (
 	"context"
-	"strings"
 	"time"
 )
 
@@ -52,14 +51,14 @@ func (m *Manager) sweepBlobs(ctx context.Context) error {
 		return nil
 	}
 	defer m.sweeping.Unlock()
-	used, err := m.usedBlobs(ctx)
+	used, err := m.owners(ctx)
 	if err != nil {
 		return err
 	}
 	var unused []string
 	old := m.now().Add(-m.cfg.BlobAge)
 	err = m.blobs.List(ctx, func(b BlobInfo) error {
-		if !used[b.Digest] && b.Written.Before(old) {
+		if _, ok := used.blobs[b.Digest]; !ok && b.Written.Before(old) {
 			unused = append(unused, b.Digest)
 		}
 		return nil
@@ -82,74 +81,17 @@ func (m *Manager) dropBlobs(ctx context.Context, digests ...string) error {
 		return nil
 	}
 	defer m.sweeping.Unlock()
-	used, err := m.usedBlobs(ctx)
-	for _, digest := range digests {
-		if err == nil && digest != "" && !used[digest] {
-			err = m.blobs.Delete(ctx, digest)
-		}
-	}
-	return err
-}
-
-// usedBlobs is every blob that a row refers to.
-func (m *Manager) usedBlobs(ctx context.Context) (map[string]bool, error) {
-	used := map[string]bool{}
-	logs := func(files []LogFile) {
-		for _, f := range files {
-			used[f.Digest] = true
-		}
-	}
-	addons := func(uses []AddonUse) {
-		for _, use := range uses {
-			used[use.Package.Digest] = true
-		}
-	}
-	err := m.view(ctx, func(tx Tx) error {
-		apps, err := tx.Applications().List(ApplicationFilter{}, Page{})
-		if err != nil {
-			return err
-		}
-		for i := range apps {
-			used[apps[i].Package.Digest] = true
-		}
-		all, err := tx.Addons().List(AddonFilter{}, Page{})
-		if err != nil {
-			return err
-		}
-		for i := range all {
-			for _, v := range all[i].Versions {
-				used[v.Package.Digest] = true
-			}
-		}
-		versions, err := tx.Versions().List(VersionFilter{}, Page{})
-		if err != nil {
-			return err
-		}
-		for i := range versions {
-			used[versions[i].Package.Digest] = true
-			logs(versions[i].Logs)
-			addons(versions[i].Addons)
-		}
-		images, err := tx.Images().List(ImageFilter{}, Page{})
-		if err != nil {
-			return err
-		}
-		for _, im := range images {
-			for _, v := range im.Versions {
-				used[v.Upload], used[v.Rootfs] = true, true
-				if v.Status == ImageQueued {
-					for _, f := range v.Files {
-						used[strings.ToLower(f.SHA256)] = true
-					}
-				}
-			}
-		}
-		failed, err := tx.Instances().List(InstanceFilter{}, Page{})
-		for i := range failed {
-			logs(failed[i].Logs)
-			addons(failed[i].Addons)
-		}
+	used, err := m.owners(ctx)
+	if err != nil {
 		return err
-	})
-	return used, err
+	}
+	for _, digest := range digests {
+		if _, ok := used.blobs[digest]; ok || digest == "" {
+			continue
+		}
+		if err := m.blobs.Delete(ctx, digest); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -4,6 +4,8 @@ import (
 	"archive/zip"
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"io"
 	"log/slog"
 	"strings"
@@ -170,4 +172,10 @@ func (w *world) audit() {
 		time.Sleep(500 * time.Millisecond) // of a bubble's time
 	}
 	require.Empty(w.t, faults)
+}
+
+// sha is the SHA-256 of content in hexadecimal.
+func sha(content []byte) string {
+	sum := sha256.Sum256(content)
+	return hex.EncodeToString(sum[:])
 }
