@@ -137,6 +137,7 @@ const DefaultRelease = "1.30"
 // what was asked for happens while Run runs, also when it was asked for in an
 // earlier life of the program.
 type Manager struct {
+	Addons       *Addons
 	Applications *Applications
 	Images       *Images
 	Instances    *Instances
@@ -173,6 +174,7 @@ func New(cfg Config) (*Manager, error) {
 		log: cfg.Logger, observer: cfg.Observer, cfg: cfg,
 		ids: xid.NewSource(), signal: newBroadcast(), waiters: newWaiters(),
 	}
+	m.Addons = &Addons{m}
 	m.Applications = &Applications{m}
 	m.Images = &Images{m}
 	m.Instances = &Instances{m}

@@ -246,7 +246,7 @@ func (r Resources) stopped() Charge {
 // running is what the instance takes while it runs.
 func (in *Instance) running() Charge {
 	c := in.Resources.running()
-	if in.VideoEncoder == EncoderGPU {
+	if in.GPUEncoder {
 		c.EncoderSlots = 1
 	}
 	return c

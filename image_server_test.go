@@ -276,7 +276,9 @@ func TestImageServerChanges(t *testing.T) {
 		_, err = w.Images.AddRemote(w.ctx, "other", "nothing", ams.ImageOptions{})
 		require.ErrorIs(t, err, ams.ErrNotFound)
 
-		s.set(func() { s.images = slices.DeleteFunc(s.images, func(i ams.RemoteImage) bool { return i.Name != jammy }) })
+		s.set(func() {
+			s.images = slices.DeleteFunc(s.images, func(i ams.RemoteImage) bool { return i.Name != jammy })
+		})
 		s.add(jammy, "1.30.2-1", "two")
 		require.NoError(t, w.Settings.Set(w.ctx, "images.update_interval", "1m"))
 		time.Sleep(2 * time.Second)

@@ -44,17 +44,16 @@ type Instance struct {
 	Fingerprint     string // the backend's name of the image it is made from
 	Architecture    string // "x86_64", "aarch64"; empty fits any node
 
-	VM        bool
-	Node      string // where it is; empty until it is placed
-	Resources Resources
-	Tags      []string
-	NodeTags  []string // tags its node must have
-	UserData  string   // at most 10 KiB of text
-	Features  []string
-	// VideoEncoder is what it encodes video with: gpu takes a slot of its node,
-	// software none. Gpu-preferred becomes one of them when it is placed.
-	VideoEncoder VideoEncoder
-	Addons       []AddonUse // of a raw instance; installed when it first starts
+	VM           bool
+	Node         string // where it is; empty until it is placed
+	Resources    Resources
+	Tags         []string
+	NodeTags     []string // tags its node must have
+	UserData     string   // at most 10 KiB of text
+	Features     []string
+	VideoEncoder VideoEncoder // as asked for; see GPUEncoder
+	GPUEncoder   bool         // it encodes video on a GPU, and has a slot for that while it runs
+	Addons       []AddonUse   // of a raw instance; installed when it first starts
 
 	Status        InstanceStatus
 	StatusMessage string // what is being done now; cleared at running

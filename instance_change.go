@@ -59,7 +59,7 @@ func (s *Instances) Start(ctx context.Context, idOrName string) (Operation, erro
 		if !in.Made {
 			return instanceState(in, "was never created")
 		}
-		if err := c.charge(in, in.running(), false); err != nil {
+		if err := in.withEncoder(func() error { return c.charge(in, in.running(), false) }); err != nil {
 			return err
 		}
 		in.Want, in.Failure, in.ErrorMessage, in.Logs = WantRunning, "", "", nil

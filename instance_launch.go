@@ -110,34 +110,39 @@ func (c *change) placeLaunch(m *Manager, in *Instance, node string) error {
 		return err
 	}
 	if in.Fingerprint == "" { // the image has to be fetched first; the node is kept until then
+		in.GPUEncoder = in.VideoEncoder == EncoderGPU
 		if err := possible(nodes, &Demand{Charge: in.running(), Node: node, Architecture: in.Architecture, VM: in.VM, GPUType: in.Resources.GPUType, Tags: in.NodeTags}); err != nil {
 			return err
 		}
 		in.Node, in.StatusMessage = node, "waiting for the image"
 		return c.putInstance(*in)
 	}
-	wanted := in.VideoEncoder
-	for _, encoder := range encoders(wanted) {
-		in.VideoEncoder = encoder
+	return in.withEncoder(func() error {
 		d := in.demand()
 		d.Node = node
 		if in.Want == WantPrepared {
 			d.Charge = in.Resources.stopped()
 		}
-		if in.Node, err = place(nodes, &d, Strategy(strategy)); err == nil {
-			return c.prepared(in)
+		chosen, err := place(nodes, &d, Strategy(strategy))
+		if err != nil {
+			return err
 		}
-	}
-	in.Node, in.VideoEncoder = node, wanted
-	return err
+		in.Node = chosen
+		return c.prepared(in)
+	})
 }
 
-// encoders are the encoders to try, the better one first.
-func encoders(wanted VideoEncoder) []VideoEncoder {
-	if wanted == EncoderGPUPreferred {
-		return []VideoEncoder{EncoderGPU, EncoderSoftware}
+// withEncoder decides what an instance encodes video with, for fn to charge it:
+// where a GPU is preferred and fn finds no capacity with one, fn is called again
+// without.
+func (in *Instance) withEncoder(fn func() error) error {
+	in.GPUEncoder = in.VideoEncoder == EncoderGPU || in.VideoEncoder == EncoderGPUPreferred
+	err := fn()
+	if in.VideoEncoder == EncoderGPUPreferred && errors.Is(err, ErrNoCapacity) {
+		in.GPUEncoder = false
+		err = fn()
 	}
-	return []VideoEncoder{wanted}
+	return err
 }
 
 // resolveLaunch finds what is to be launched.

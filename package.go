@@ -70,7 +70,7 @@ func (m *Manager) takePackage(ctx context.Context, r io.Reader, digest string) (
 		members = append(members, archive.Entry{Name: e.Name, Dir: e.Dir})
 		switch {
 		case e.Dir:
-			return hookFault(e)
+			return hookFault(e, packageHooks)
 		case e.Name == "manifest.yaml":
 			data, err := io.ReadAll(io.LimitReader(content, maxYAMLSize+1))
 			if err == nil {
@@ -81,7 +81,7 @@ func (m *Manager) takePackage(ctx context.Context, r io.Reader, digest string) (
 			p.apk, err = m.readAPK(ctx, content)
 			return err
 		}
-		if err := hookFault(e); err != nil {
+		if err := hookFault(e, packageHooks); err != nil {
 			return err
 		}
 		_, err := io.Copy(io.Discard, content) // for its checksum
@@ -113,10 +113,10 @@ func (p *parcel) check(members []archive.Entry) error {
 }
 
 // hookFault refuses a hook that could not run.
-func hookFault(e archive.Entry) error {
+func hookFault(e archive.Entry, hooks []string) error {
 	below, ok := strings.CutPrefix(e.Name, "hooks/")
 	hook, _, inside := strings.Cut(below, "/")
-	if !ok || !slices.Contains(packageHooks, hook) {
+	if !ok || !slices.Contains(hooks, hook) {
 		return nil
 	}
 	switch {

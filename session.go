@@ -36,11 +36,14 @@ type sessionWatchdog struct {
 func (m *Manager) sessionYAML(tx Tx, in *Instance, v *Version) ([]byte, error) {
 	s := session{
 		LogLevel: "info", Name: in.Name, InstanceType: "regular",
-		Application: in.ApplicationName, VideoEncoder: in.VideoEncoder,
+		Application: in.ApplicationName, VideoEncoder: EncoderSoftware,
 		Tags: in.Tags, Resources: in.Resources,
 	}
 	if in.Base {
 		s.InstanceType = "base"
+	}
+	if in.GPUEncoder {
+		s.VideoEncoder = EncoderGPU
 	}
 	var err error
 	if s.Platform, err = m.Settings.text(tx, "instance.default_platform"); err != nil {
