@@ -9,7 +9,7 @@ bootstrap() {
 	done
 	unwatch
 	end
-	each addon check_addon
+	each addon place_addon
 	hooks install
 	hooks pre-start
 	watch_boot
@@ -30,19 +30,13 @@ bootstrap() {
 	sync
 }
 
-# check_addon NAME
-check_addon() {
-	begin "addon $1"
-	[ -d "$ANBOX_DIR/addons/$1" ] || fail 1 "the addon is not installed"
-	end
-}
-
 install_apk() {
 	[ -f "$APP_DIR/app.apk" ] || return 0
 	begin "install app.apk"
 	export AMS_PACKAGE="$package" # for stand-ins, which cannot read an APK
 	set --
 	[ -z "$grant_all" ] || set -- -g
+	[ -z "$abi" ] || set -- "$@" --abi "$abi"
 	if [ -z "$via" ]; then
 		set -- "$@" "$APP_DIR/app.apk"
 	else # Android does not see our files

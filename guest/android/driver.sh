@@ -270,12 +270,26 @@ boot_app() {
 # ---- phases, beside the one in bootstrap.sh -----------------------------------
 
 start() {
+	each addon place_addon
+	hooks install
 	hooks pre-start
 	watch_boot
 	start_android
 	boot_app
 	unwatch
 	hooks post-start
+}
+
+# place_addon NAME [sent]: puts an addon that was sent in its place, instead of what
+# was there.
+place_addon() {
+	begin "addon $1"
+	if [ -n "$2" ]; then
+		rm -rf "$ANBOX_DIR/addons/$1"
+		mkdir -p "$ANBOX_DIR/addons" && mv "$work/addons/$1" "$ANBOX_DIR/addons/$1" || fail $?
+	fi
+	[ -d "$ANBOX_DIR/addons/$1" ] || fail 1 "the addon is not installed"
+	end
 }
 
 watch_boot() {
@@ -300,6 +314,7 @@ settings() {
 		case $key in
 		type) INSTANCE_TYPE=$f1 CONTAINER_TYPE=$f1 ;;
 		package) package=$f1 ;;
+		abi) abi=$f1 ;;
 		boot) BOOT_PACKAGE=$f1 activity=$f2 ;;
 		limits) boot_limit=$f1 step_limit=$f2 ;;
 		grant-all) grant_all=1 ;;
@@ -314,12 +329,12 @@ trap 'expired=1' USR1
 trap '[ -z "$watcher" ] || end_group "$watcher"' EXIT
 cd /
 [ -d "$logs" ] && [ -d "$work" ] || mkdir -p "$logs" "$work" || exit
-[ ! -e "$plan" ] || rm -f "$plan"
+rm -rf "$plan" "$work/addons"
 step='unpack files'
 tar -x -f - -C "$ANBOX_DIR" 2>"$work/tar.log" || { code=$? log=$work/tar.log; fail "$code"; }
 # The plan comes last: with it, everything has arrived.
 [ -e "$plan" ] || fail 1 "the files did not arrive completely"
-package='' BOOT_PACKAGE='' activity='' grant_all='' keep="manifest.yaml${nl}hooks"
+package='' abi='' BOOT_PACKAGE='' activity='' grant_all='' keep="manifest.yaml${nl}hooks"
 settings
 case $phase in
 bootstrap) bootstrap ;;

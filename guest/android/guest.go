@@ -118,6 +118,15 @@ func send(ctx context.Context, w io.Writer, run ams.GuestRun, plan []byte) error
 			return err
 		}
 	}
+	for _, addon := range run.Addons {
+		if addon.Write == nil {
+			continue
+		}
+		// Not into its place yet: what an older version left there goes first.
+		if err := addon.Write(ctx, tw, ".ams/addons/"+addon.Name+"/"); err != nil {
+			return fmt.Errorf("sending addon %s: %w", addon.Name, err)
+		}
+	}
 	if run.Package != nil {
 		if err := run.Package(ctx, tw, "app/"); err != nil {
 			return fmt.Errorf("sending the package: %w", err)

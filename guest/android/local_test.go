@@ -27,7 +27,7 @@ echo "$hook $(pwd) $INSTANCE_TYPE $CONTAINER_TYPE $BOOT_PACKAGE [${ADDON_DIR-non
 func TestStart(t *testing.T) {
 	onShells(t, func(t *testing.T, m *machine) {
 		v := application()
-		v.Manifest.Addons = []string{"first", "second"}
+		m.addons = []ams.GuestAddon{{Name: "first"}, {Name: "second"}}
 		for _, hook := range []string{
 			"app/hooks/pre-start", "app/hooks/post-start", "addons/first/hooks/pre-start", "addons/second/hooks/pre-start",
 			"addons/second/hooks/post-start", "app/hooks/post-stop", "addons/first/hooks/post-stop", "addons/second/hooks/post-stop",
@@ -271,5 +271,31 @@ func TestCancel(t *testing.T) {
 		for _, pid := range strings.Fields(m.read("pids")) {
 			require.Eventually(t, func() bool { return !alive(pid) }, 20*time.Second, 10*time.Millisecond, "process %s is left", pid)
 		}
+	})
+}
+
+// TestRawInstanceGetsAddons starts an instance without an application twice: its
+// addons are installed once, with the hooks of old.
+func TestRawInstanceGetsAddons(t *testing.T) {
+	onShells(t, func(t *testing.T, m *machine) {
+		files := map[string]member{}
+		for _, hook := range []string{"install", "pre-start", "prepare", "post-start", "restore"} {
+			files["hooks/"+hook] = member{0o755, reveal}
+		}
+		m.addons = []ams.GuestAddon{{Name: "old", Write: packageOf(files)}}
+		names := func() (hooks []string) {
+			for _, line := range m.journal() {
+				if hook, _, ok := strings.Cut(line, " /var/lib/anbox/addons/old regular"); ok {
+					hooks = append(hooks, hook)
+				}
+			}
+			return hooks
+		}
+		require.NoError(t, m.run(ams.PhaseStart, nil, nil))
+		first := []string{"install", "restore", "pre-start", "prepare", "post-start"}
+		require.Equal(t, first, names())
+		m.addons[0].Write = nil
+		require.NoError(t, m.run(ams.PhaseStart, nil, nil))
+		require.Equal(t, append(first, "restore", "pre-start", "post-start"), names())
 	})
 }

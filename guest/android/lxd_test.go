@@ -21,11 +21,12 @@ import (
 
 // container is an instance in a real LXD.
 type container struct {
-	t     testing.TB
-	c     lxd.InstanceServer
-	name  string
-	steps []string
-	limit time.Duration // of a step; 0 is the default
+	t      testing.TB
+	c      lxd.InstanceServer
+	name   string
+	steps  []string
+	addons []ams.GuestAddon
+	limit  time.Duration // of a step; 0 is the default
 }
 
 func launch(t testing.TB, name string) *container {
@@ -81,7 +82,7 @@ func (c *container) run(phase ams.GuestPhase, v *ams.Version, files map[string]m
 	ctx, cancel := context.WithTimeout(c.t.Context(), time.Minute)
 	defer cancel()
 	run := ams.GuestRun{
-		Phase: phase, Version: v, Exec: c.exec,
+		Phase: phase, Version: v, Addons: c.addons, Exec: c.exec,
 		Instance: ams.Instance{ID: "btavtegj1qm58qg7ru50", Base: phase == ams.PhaseBootstrap},
 		Files:    map[string][]byte{"session.yaml": []byte("session"), "userdata": []byte("text")},
 		Report: func(s ams.GuestStep) {
@@ -138,13 +139,11 @@ func TestBootstrapInLXD(t *testing.T) {
 	t.Parallel()
 	c := launch(t, "guest-bootstrap")
 	v, files := candy()
-	v.Manifest.Addons = []string{"sugar", "salt"}
-	for _, addon := range v.Manifest.Addons {
-		c.sh("mkdir -p /var/lib/anbox/addons/" + addon + "/hooks")
-		for _, hook := range []string{"install", "pre-start", "post-stop"} {
-			require.NoError(t, c.c.CreateInstanceFile(c.name, "/var/lib/anbox/addons/"+addon+"/hooks/"+hook,
-				lxd.InstanceFileArgs{Content: strings.NewReader(note.content), Mode: 0o755, Type: "file"}))
-		}
+	for _, addon := range []string{"sugar", "salt"} {
+		c.sh("mkdir -p /var/lib/anbox/addons/" + addon + "; touch /var/lib/anbox/addons/" + addon + "/old")
+		c.addons = append(c.addons, ams.GuestAddon{Name: addon, Write: packageOf(map[string]member{
+			"hooks/install": note, "hooks/pre-start": note, "hooks/post-stop": note,
+		})})
 	}
 	require.NoError(t, c.run(ams.PhaseBootstrap, v, files))
 	sugar, salt := "/var/lib/anbox/addons/sugar", "/var/lib/anbox/addons/salt"
@@ -206,6 +205,8 @@ UID:1015 660 /sdcard/Android/obb/com.example.candy/main 1.obb
 /var/lib/anbox/app/manifest.yaml
 `, c.sh("find /var/lib/anbox | grep -v addons/ | sort"))
 
+	require.Empty(t, c.sh("ls /var/lib/anbox/addons/*/old 2>/dev/null || true"), "what was there before")
+
 	// What is made of it runs without another installation.
 	built := c.sh("wc -l </var/lib/anbox-test/journal")
 	lxdtest.Stop(t, c.c, c.name)
@@ -215,7 +216,7 @@ UID:1015 660 /sdcard/Android/obb/com.example.candy/main 1.obb
 	}, nil)
 	require.NoError(t, err)
 	require.NoError(t, op.Wait())
-	c = &container{t: t, c: c.c, name: "guest-regular"}
+	c = &container{t: t, c: c.c, name: "guest-regular", addons: []ams.GuestAddon{{Name: "sugar"}, {Name: "salt"}}}
 	lxdtest.Launch(t, c.c, c.name, "guest-candy")
 	require.NoError(t, c.run(ams.PhaseStart, v, nil))
 	require.NoError(t, c.run(ams.PhaseStop, v, nil))

@@ -37,10 +37,11 @@ esac
 // machine is a directory that stands for an instance's root, with the shell that
 // runs the driver.
 type machine struct {
-	t     *testing.T
-	root  string
-	shell []string
-	env   []string
+	t      *testing.T
+	root   string
+	shell  []string
+	env    []string
+	addons []ams.GuestAddon
 
 	mu    sync.Mutex
 	steps []string
@@ -110,6 +111,7 @@ func (m *machine) run(phase ams.GuestPhase, version *ams.Version, files map[stri
 		Phase:    phase,
 		Instance: ams.Instance{ID: "btavtegj1qm58qg7ru50", Base: phase == ams.PhaseBootstrap},
 		Version:  version,
+		Addons:   m.addons,
 		Exec:     m.exec,
 		Files:    map[string][]byte{"session.yaml": []byte("session"), "userdata": []byte("user data")},
 		Report: func(s ams.GuestStep) {

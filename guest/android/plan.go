@@ -52,6 +52,14 @@ func newPlan(run ams.GuestRun, opts Options) ([]byte, error) {
 			w.install(v)
 		}
 	}
+	for _, addon := range run.Addons {
+		switch {
+		case addon.Write != nil:
+			w.line("addon", addon.Name, "sent")
+		case run.Phase == ams.PhaseBootstrap:
+			w.line("addon", addon.Name, "")
+		}
+	}
 	for _, h := range hooksOf(run) {
 		w.line("hook", h.slot, h.whose, h.dir, h.name, seconds(h.limit))
 	}
@@ -65,6 +73,9 @@ func newPlan(run ams.GuestRun, opts Options) ([]byte, error) {
 func (w *planWriter) install(v *ams.Version) {
 	m := &v.Manifest
 	w.line("package", cmp.Or(v.APK.Package, m.BootPackage))
+	if v.ABI != "" && len(v.APK.ABIs) > 0 {
+		w.line("abi", v.ABI)
+	}
 	for _, p := range m.RequiredPermissions {
 		if p == "*" {
 			w.line("grant-all")
@@ -86,9 +97,6 @@ func (w *planWriter) install(v *ams.Version) {
 			w.err = err
 		}
 		w.line("keep", glob)
-	}
-	for _, name := range m.Addons {
-		w.line("addon", name)
 	}
 }
 
@@ -143,19 +151,22 @@ type hook struct {
 }
 
 // hooksOf returns all hooks that may have to run in the phase, in their order:
-// addons as the manifest lists them and then the application, and for what comes
+// addons in their order and then the application, and for what comes
 // after Android the other way round. The hooks of before release 1.12 run in base
-// instances (install, prepare) and in regular ones (restore, backup).
+// instances and when a raw one gets its addons (install, prepare), and in regular
+// ones (restore, backup).
 func hooksOf(run ams.GuestRun) []hook {
-	var owners []hook
+	var owners, sent []hook
 	limit := cmp.Or(run.HookTimeout, ams.DefaultHookTimeout)
-	if v := run.Version; v != nil {
-		for _, name := range v.Manifest.Addons {
-			owners = append(owners, hook{whose: "addon " + name, dir: "addons/" + name, limit: limit})
+	for _, addon := range run.Addons {
+		h := hook{whose: "addon " + addon.Name, dir: "addons/" + addon.Name, limit: cmp.Or(addon.HookTimeout, ams.DefaultHookTimeout)}
+		owners = append(owners, h)
+		if addon.Write != nil {
+			sent = append(sent, h)
 		}
-		if v.Manifest.Hooks.Timeout != "" {
-			limit = v.Manifest.Hooks.Limit()
-		}
+	}
+	if v := run.Version; v != nil && v.Manifest.Hooks.Timeout != "" {
+		limit = v.Manifest.Hooks.Limit()
 	}
 	// Also without a version: that of a running instance may have been deleted.
 	owners = append(owners, hook{whose: "application", dir: "app", limit: limit})
@@ -177,7 +188,9 @@ func hooksOf(run ams.GuestRun) []hook {
 		add("post-start", owners, "prepare", "post-start")
 		add("post-stop", reverse, "post-stop")
 	case ams.PhaseStart:
+		add("install", sent, "install")
 		add("pre-start", owners, "restore", "pre-start")
+		add("post-start", sent, "prepare")
 		add("post-start", owners, "post-start")
 	case ams.PhaseStop:
 		add("post-stop", reverse, "post-stop", "backup")

@@ -3,6 +3,7 @@ package android
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -13,7 +14,6 @@ func TestPlan(t *testing.T) {
 	v := &ams.Version{
 		Manifest: ams.Manifest{
 			Name:                "candy",
-			Addons:              []string{"one", "two"},
 			BootActivity:        "com.example.Main",
 			RequiredPermissions: []string{"android.permission.CAMERA", "android.permission.RECORD_AUDIO"},
 			Hooks:               ams.Hooks{Timeout: "90s"},
@@ -26,7 +26,9 @@ func TestPlan(t *testing.T) {
 		},
 		APK: ams.APKInfo{Package: "com.example", MainActivity: ".Other"},
 	}
-	run := ams.GuestRun{Phase: ams.PhaseBootstrap, Instance: ams.Instance{Base: true}, Version: v}
+	run := ams.GuestRun{Phase: ams.PhaseBootstrap, Instance: ams.Instance{Base: true}, Version: v, Addons: []ams.GuestAddon{
+		{Name: "one"}, {Name: "two", HookTimeout: time.Minute},
+	}}
 	plan, err := newPlan(run, New(Options{}).opts)
 	require.NoError(t, err)
 	want := `type base
@@ -39,22 +41,22 @@ data lib /data/app/com.example-1/lib 1000:1000 0640 0750
 data main.obb /sdcard/Android/obb/com.example package:1015 0660 0771
 data state /data/data/com.example package:package 0660 0770
 keep a/[!b]
-addon one
-addon two
+addon one 
+addon two 
 hook install addon one addons/one install 300
-hook install addon two addons/two install 300
+hook install addon two addons/two install 60
 hook install application app install 90
 hook pre-start addon one addons/one pre-start 300
-hook pre-start addon two addons/two pre-start 300
+hook pre-start addon two addons/two pre-start 60
 hook pre-start application app pre-start 90
 hook post-start addon one addons/one prepare 300
 hook post-start addon one addons/one post-start 300
-hook post-start addon two addons/two prepare 300
-hook post-start addon two addons/two post-start 300
+hook post-start addon two addons/two prepare 60
+hook post-start addon two addons/two post-start 60
 hook post-start application app prepare 90
 hook post-start application app post-start 90
 hook post-stop application app post-stop 90
-hook post-stop addon two addons/two post-stop 300
+hook post-stop addon two addons/two post-stop 60
 hook post-stop addon one addons/one post-stop 300
 `
 	require.Equal(t, want, strings.ReplaceAll(string(plan), "\t", " "))

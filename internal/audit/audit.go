@@ -87,15 +87,18 @@ func (a *audit) ledger() {
 		if in.Charged == (ams.Charge{}) {
 			continue
 		}
-		u := used[in.Node]
-		used[in.Node] = ams.Charge{CPUs: u.CPUs + in.Charged.CPUs, Memory: u.Memory + in.Charged.Memory, Disk: u.Disk + in.Charged.Disk}
+		u, c := used[in.Node], in.Charged
+		used[in.Node] = ams.Charge{
+			CPUs: u.CPUs + c.CPUs, Memory: u.Memory + c.Memory, Disk: u.Disk + c.Disk,
+			GPUSlots: u.GPUSlots + c.GPUSlots, EncoderSlots: u.EncoderSlots + c.EncoderSlots, VPUSlots: u.VPUSlots + c.VPUSlots,
+		}
 		count[in.Node]++
 	}
 	for _, n := range a.nodes {
 		if n.Used != used[n.Name] || n.Instances != count[n.Name] {
 			a.fault("the ledger of node %s holds %+v for %d instances, they hold %+v and are %d", n.Name, n.Used, n.Instances, used[n.Name], count[n.Name])
 		}
-		if free := n.Free(); free.CPUs < 0 || free.Memory < 0 || free.Disk < 0 {
+		if free := n.Free(); free.CPUs < 0 || free.Memory < 0 || free.Disk < 0 || free.GPUSlots < 0 || free.EncoderSlots < 0 || free.VPUSlots < 0 {
 			a.fault("node %s is over its capacity: %+v", n.Name, free)
 		}
 	}
@@ -142,17 +145,36 @@ func (a *audit) instances(seen []ams.Seen) {
 		if !allowed {
 			a.fault("instance %s is %s and the backend shows it as %s", in.ID, in.Status, p)
 		}
-		want := ams.Charge{Disk: in.Resources.DiskSize}
-		if in.Status == ams.InstanceRunning {
-			want.CPUs, want.Memory = in.Resources.CPUs, in.Resources.Memory
-		}
-		if in.Node != "" && in.Charged != want {
+		if want := due(in); in.Made && in.Charged != want {
 			a.fault("instance %s is %s and charged %+v", in.ID, in.Status, in.Charged)
 		}
 	}
 	for id, p := range power {
 		a.fault("the backend has an instance %s (%s) that the store does not know", id, p)
 	}
+}
+
+// due is what an instance at rest must be charged for.
+func due(in *ams.Instance) ams.Charge {
+	var c ams.Charge
+	r := in.Resources
+	if !r.NoDiskReserve {
+		c.Disk = r.DiskSize
+	}
+	if in.Status != ams.InstanceRunning {
+		return c
+	}
+	c.CPUs, c.Memory = r.CPUs, r.Memory
+	if r.GPUSlots != nil {
+		c.GPUSlots = *r.GPUSlots
+	}
+	if r.VPUSlots != nil {
+		c.VPUSlots = *r.VPUSlots
+	}
+	if in.GPUEncoder {
+		c.EncoderSlots = 1
+	}
+	return c
 }
 
 func (a *audit) images(found []ams.BackendImage) {
@@ -188,7 +210,7 @@ func (a *audit) images(found []ams.BackendImage) {
 	}
 	for _, im := range a.imageRows {
 		for _, v := range im.Versions {
-			if v.Status == ams.ImageInitializing || v.Status == ams.ImageDeleted {
+			if v.Status == ams.ImageInitializing || v.Status == ams.ImageQueued || v.Status == ams.ImageDeleted {
 				a.fault("image %s version %d is not at rest (status %s)", im.Name, v.Number, v.Status)
 			}
 			expect("image "+im.Name, im.ID, v.Number, v.Status == ams.ImageActive, v.Fingerprint)

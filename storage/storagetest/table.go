@@ -243,7 +243,7 @@ func (n noun[Row, Filter]) checkCoverage(t testing.TB, _ ams.Store) {
 }
 
 func (n noun[Row, Filter]) checkFilter(t testing.TB, s ams.Store, f filterCase[Row, Filter]) {
-	const size = 150
+	const size = 300 // so many that each case has rows that match and rows that do not
 	random := rand.New(rand.NewPCG(7, 7))
 	var first, second []Row
 	for i := range size {
