@@ -39,13 +39,15 @@ func (w *world) settled(name string) []ams.Version {
 		time.Sleep(5 * time.Second) // of a bubble's time; longer than updates are put off
 		app, err := w.Applications.Get(w.ctx, name)
 		require.NoError(w.t, err)
-		if app.Status == ams.ApplicationReady || app.Status == ams.ApplicationError {
-			break
+		list, err := w.Applications.Versions(w.ctx, name)
+		require.NoError(w.t, err)
+		built := !slices.ContainsFunc(list, func(v ams.Version) bool { return v.BaseInstance != "" })
+		if built && (app.Status == ams.ApplicationReady || app.Status == ams.ApplicationError) {
+			return list
 		}
 	}
-	list, err := w.Applications.Versions(w.ctx, name)
-	require.NoError(w.t, err)
-	return list
+	require.FailNow(w.t, "the application does not come to rest")
+	return nil
 }
 
 func numbers(list []ams.Version) []int {

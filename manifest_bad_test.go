@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-type badManifest struct{ name, text string }
+type badManifest struct{ Name, Text string }
 
-// badManifests are the inputs whose messages are in testdata/manifest/errors.golden.
+// badManifests are the inputs whose messages are in testdata/golden/manifests-refused.txt.
 func badManifests() []badManifest {
 	// with returns the manifest of a good name and one more line.
 	with := func(text string) string { return "name: abc\n" + text + "\n" }
@@ -20,14 +20,15 @@ func badManifests() []badManifest {
 	add("empty", "", "# nothing\n", "---\n", "null\n")
 	add("not a mapping", "- a\n", "\nhello\n", "42\n")
 	add("two documents", "name: abc\n---\nname: xyz\n", "name: abc\n---\n")
-	add("not YAML", "name: abc\n\ttags: [x]\n", "name: [abc\n", "name: 'abc\n", "%YAML 9.9\n---\nname: abc\n", "name: abc\n--- x: [\n")
+	add("not YAML", "name: abc\n\ttags: [x]\n", "name: [abc\n", "name: 'abc\n", "%YAML 9.9\n---\nname: abc\n", "name: abc\n--- x: [\n", "name: abc\n---\n[a\n")
 	add("bytes", "name: abc\nversion: a\x00b\n", "name: \xff\n", "name: abc\x7f\n", "name: \"a\\x00b\"\n", with(`version: "a\nb"`), with(`tags: ["a\tb"]`))
 	add("too much",
 		with("version: "+strings.Repeat("x", 70_000)),
 		keys(257), deep(33), flow(200),
 		with("tags: ["+strings.Repeat("x,", 1001)+"]"),
 		with("tags: ["+strings.Repeat("["+strings.Repeat("x,", 999)+"],", 11)+"]"),
-		strings.Repeat("unknown_key: 1\n", 200))
+		strings.Repeat("unknown_key: 1\n", 200),
+		keys(100_000))
 	add("YAML features", with("version: &a x\nimage: *a"), with("watchdog: &a {disabled: true}"), with("<<: {image: x}"),
 		with("version: !foo x"), with("version: !!binary eA=="), with("? [a]\n: b"))
 	add("unknown", "nmae: abc\n", with("bootstrap: {kepe: []}"), with("resources: {CPUs: 1}"), with("services: [{prt: 1}]"),
@@ -35,7 +36,8 @@ func badManifests() []badManifest {
 	add("twice", "name: abc\nname: abd\n", with("resources:\n  no-disk-reserve: true\n  no_disk_reserve: true"), with("extra-data:\n  a: {target: /data/data/a.b}\n  a: {target: /data/data/a.c}"))
 	add("name missing", "version: x\n", "name: \"\"\n", "name: null\n", "name: ~\n")
 	add("name", "name: a b\n", "name: a:b\n", "name: a/b\n", "name: 'a\\b'\n", "name: ..\n", "name: .\n", "name: -abc\n", "name: ab\n", "name: \"a|b\"\n", "name: caf\u00e9\n",
-		"name: "+strings.Repeat("a", 256)+"\n", "name: [abc]\n", "name: {a: b}\n", "name: true\n")
+		"name: "+strings.Repeat("a", 256)+"\n", "name: [abc]\n", "name: {a: b}\n", "name: true\n",
+		"name: a<b\n", "name: a>b\n", "name: 'a\"b'\n", "name: a?b\n", "name: a*b\n")
 	add("version", with("version: "+strings.Repeat("é", 51)), with("version: [1]"))
 	add("cpus", with("resources: {cpus: 0}"), with("resources: {cpus: -1}"), with("resources: {cpus: 2.0}"), with(`resources: {cpus: "2"}`),
 		with("resources: {cpus: 1e3}"), with("resources: {cpus: 99999999999999999999}"), with("resources: {cpus: 0x2}"), with("resources: {cpus: 010}"), with("resources: {cpus: [2]}"), with("resources: 4"))
@@ -51,9 +53,10 @@ func badManifests() []badManifest {
 	add("tags", with("tags: foo"), with("tags: [a, a]"), with("tags: ['']"), with("tags: ['a,b']"), with("tags: [[a]]"), with("tags: {a: b}"), with("tags: ["+strings.Repeat("t", 256)+"]"))
 	add("boot package", with("boot-package: foo"), with("boot-package: 1a.b"), with("boot-package: a..b"), with("boot-package: a.b."), with("boot-package: 'a.b; rm -rf /'"))
 	add("boot activity", with("boot-activity: Main"), with("boot-activity: a.b/.Main"), with("boot-activity: ."))
-	add("permissions", with("required-permissions: ['*', android.permission.CAMERA]"), with("required-permissions: [camera]"), with("required-permissions: '*'"))
+	add("long names", with("boot-package: a."+strings.Repeat("b", 254)), with("boot-activity: a."+strings.Repeat("b", 254)), with("image: "+strings.Repeat("i", 256)))
+	add("permissions", with("required-permissions: [a.b, a.b]"), with("required-permissions: ['*', android.permission.CAMERA]"), with("required-permissions: [camera]"), with("required-permissions: '*'"))
 	add("watchdog", with("watchdog: {disabled: 'true'}"), with("watchdog: {disabled: yes}"), with("watchdog: {allowed-packages: [x]}"),
-		with("watchdog: {allowed-packages: ['*', a.b]}"), with("watchdog: true"))
+		with("watchdog: {allowed-packages: ['*', a.b]}"), with("watchdog: {allowed-packages: [a.b, a.b]}"), with("watchdog: true"))
 	add("service", with("services: [{port: 0, protocols: [tcp]}]"), with("services: [{port: 65536, protocols: [tcp]}]"), with(`services: [{port: "80", protocols: [tcp]}]`),
 		with("services: [{name: web}]"), with("services: [{port: 80, protocols: []}]"), with("services: [{port: 80, protocols: [sctp]}]"), with("services: [{port: 80, protocols: [tcp, tcp]}]"),
 		with("services: [{port: 80, protocols: tcp}]"),
@@ -67,7 +70,10 @@ func badManifests() []badManifest {
 	}
 	add("extra data", with("extra-data: {a: {}}"), with("extra-data: {a/b: {target: /data/data/a.b}}"), with("extra-data: {'..': {target: /data/data/a.b}}"),
 		with("extra-data: {'': {target: /data/data/a.b}}"), with("extra-data: [a]"), with("extra-data: {a: /data/data/a.b}"), with("extra-data: {a: {target: [x]}}"))
-	for _, owner := range []string{"root", "1:2:3", "'-1:0'", "'a:$(x)'", "'1:'"} {
+	add("extra data, too long", with("extra-data: {"+strings.Repeat("n", 256)+": {target: /data/data/a.b}}"),
+		with("extra-data: {a: {target: /data/data/a.b/"+strings.Repeat("t", 256)+"}}"), with("extra-data: {a: {target: /data/data/a.b"+strings.Repeat("/t", 2048)+"}}"),
+		with("extra-data: {\"a\\nb\": {target: /data/data/a.b}}"))
+	for _, owner := range []string{"root", "1:2:3", "'-1:0'", "'a:$(x)'", "'1:'", "Root:root", "'1000000000:0'", "1a:b"} {
 		add("owner "+owner, with("extra-data: {a: {target: /data/data/a.b, owner: "+owner+"}}"))
 	}
 	for _, mode := range []string{"888", "rwx", "'07777'", "0o660", "66"} {
@@ -75,7 +81,8 @@ func badManifests() []badManifest {
 	}
 	add("hooks", with("hooks: {timeout: 20m}"), with("hooks: {timeout: -1s}"), with("hooks: {timeout: 5}"), with("hooks: {timeout: abc}"), with("hooks: 5m"))
 	add("keep", with("bootstrap: {keep: ['[a']}"), with("bootstrap: {keep: [../x]}"), with("bootstrap: {keep: [/abs]}"), with("bootstrap: {keep: ['']}"),
-		with(`bootstrap: {keep: ['a\']}`), with("bootstrap: {keep: [a/../../b]}"), with("bootstrap: {keep: x}"))
+		with(`bootstrap: {keep: ['a\']}`), with("bootstrap: {keep: [a/../../b]}"), with("bootstrap: {keep: x}"),
+		with("bootstrap: {keep: [a, a]}"), with("bootstrap: {keep: [\"a\\tb\"]}"), with("bootstrap: {keep: ["+strings.Repeat("k", 4097)+"]}"), with("bootstrap: {keep: ["+strings.Repeat("k,", 1001)+"]}"))
 	add("features", with("features: [a b]"), with("features: ['']"), with("features: [x, x]"), with("features: ["+strings.Repeat("f", 256)+"]"))
 	add("node selector", with("node-selector: ['a,b']"), with("node-selector: [a, a]"))
 	add("abi", with("abi: mips"))

@@ -16,6 +16,8 @@ func extraDataRoots() []string {
 const (
 	extraDataPlaces  = "use /sdcard/Android/obb/<pkg>, /sdcard/Android/data/<pkg>, /data/app/<pkg> or /data/data/<pkg>"
 	maxPathComponent = 255
+	maxAccountDigits = 9
+	maxAccountName   = 32
 )
 
 // check checks what can be told without knowing the application's package.
@@ -113,12 +115,11 @@ func isOwner(s string) bool {
 }
 
 func isAccount(s string) bool {
-	const maxDigits, maxLength = 9, 32
-	if s == "" || len(s) > maxLength || s != strings.ToLower(s) || strings.ContainsFunc(s, func(r rune) bool { return !isWord(r) }) {
+	if s == "" || len(s) > maxAccountName || s != strings.ToLower(s) || strings.ContainsFunc(s, func(r rune) bool { return !isWord(r) }) {
 		return false
 	}
 	digits := strings.Trim(s, "0123456789") == ""
-	return digits && len(s) <= maxDigits || !digits && (s[0] < '0' || s[0] > '9')
+	return digits && len(s) <= maxAccountDigits || !digits && (s[0] < '0' || s[0] > '9')
 }
 
 // CheckPackage checks what depends on the application's app.apk: the boot package

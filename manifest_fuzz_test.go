@@ -11,8 +11,8 @@ import (
 func FuzzParseManifest(f *testing.F) {
 	f.Add([]byte(fullManifest))
 	for _, c := range badManifests() {
-		if len(c.text) < 2000 {
-			f.Add([]byte(c.text))
+		if len(c.Text) < 2000 {
+			f.Add([]byte(c.Text))
 		}
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {

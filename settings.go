@@ -1,9 +1,9 @@
 package ams
 
 import (
+	"cmp"
 	"context"
-	"fmt"
-	"slices"
+	"errors"
 	"strconv"
 	"strings"
 	"time"
@@ -19,76 +19,48 @@ type Setting struct {
 // SettingFilter chooses settings; it has no fields yet.
 type SettingFilter struct{}
 
-// SettingKey describes a key that can be set.
-type SettingKey struct {
-	Name    string
-	Type    string   // "bool", "int" or "enum"
-	Default string   //
-	Allowed []string // of an enum
-	Min     int      // of an int
-	Max     int      // of an int
-	Effect  string
-	Restart bool // takes effect when Run begins
-}
-
-// SettingKeys returns the keys that can be set, in order of name.
-func SettingKeys() []SettingKey {
-	return []SettingKey{
-		{Name: "application.addons", Type: "text"},
-		{Name: "application.auto_update", Type: "bool", Default: "true"},
-		{Name: "application.default_abi", Type: "text"},
-		{Name: "application.max_published_versions", Type: "int", Default: "3", Min: 1, Max: 1000},
-		{Name: "cpu.limit_mode", Type: "enum", Default: "scheduler", Allowed: []string{"scheduler", "pinning"}},
-		{Name: "instance.default_platform", Type: "text", Default: "null"},
-		{Name: "instance.features", Type: "text"},
-		{Name: "instance.network_proxy", Type: "text"},
-		{Name: "instance.security_updates", Type: "bool", Default: "true"},
-		{Name: "instance.apt_mirror", Type: "text"},
-		{Name: "images.url", Type: "text", Default: "https://images.anbox-cloud.io/stable/"},
-		{Name: "images.auth", Type: "text"},
-		{Name: "images.allow_insecure", Type: "bool", Default: "false"},
-		{Name: "images.update_interval", Type: "duration", Default: "5m"},
-		{Name: "images.version_lockstep", Type: "bool", Default: "true"},
-		{Name: "core.proxy_http", Type: "text"},
-		{Name: "core.proxy_https", Type: "text"},
-		{Name: "core.proxy_ignore_hosts", Type: "text"},
-		{Name: "application.auto_publish", Type: "bool", Default: "true", Effect: "publish a version when its bootstrap is done"},
-		{Name: "node.workers_per_queue", Type: "int", Default: "4", Min: 1, Max: 1000, Effect: "launches and starts worked on at a time, per node", Restart: true},
-		{Name: "scheduler.strategy", Type: "enum", Default: "spread", Allowed: []string{"spread", "binpack"}, Effect: "which of the nodes that fit is taken"},
-	}
-}
-
 // Keys that are the Manager's own begin with an underscore: no caller sees them.
 const (
 	clusterKey = "_cluster" // the mark of everything that is made for this store
 	holdKey    = "_hold"    // why nothing unknown is deleted from the backend
 )
 
-// Settings is the service for the configuration.
+// Settings is the service for the configuration. Its keys are those of
+// SettingKeys, and each method also takes a key's alias in place of its name.
 type Settings struct{ m *Manager }
 
-// Get returns the value of a key, its default if it was not set. ErrNotFound for
+// Get returns the value of a key, its default if it was not set. Of a secret it
+// returns only "true" where it is set and "false" where it is not. ErrNotFound for
 // a key that does not exist.
 func (s *Settings) Get(ctx context.Context, key string) (string, error) {
+	k, ok := settingKey(key)
+	if !ok {
+		return "", unknownSetting(key)
+	}
 	var value string
 	err := s.m.view(ctx, func(tx Tx) (err error) {
-		value, err = s.text(tx, key)
+		value, err = k.value(tx)
 		return err
 	})
-	return value, err
+	if err != nil {
+		return "", err
+	}
+	return k.shown(value), nil
 }
 
-// List returns all keys with their values, in order of name.
+// List returns all keys, without their aliases, in order of name, each with the
+// value that Get returns.
 func (s *Settings) List(ctx context.Context) ([]Setting, error) {
 	var list []Setting
 	err := s.m.view(ctx, func(tx Tx) error {
 		list = nil
-		for _, k := range SettingKeys() {
-			v, err := s.text(tx, k.Name)
+		for i := range settingTable {
+			k := &settingTable[i]
+			v, err := k.value(tx)
 			if err != nil {
 				return err
 			}
-			list = append(list, Setting{Key: k.Name, Value: v})
+			list = append(list, Setting{Key: k.Name, Value: k.shown(v)})
 		}
 		return nil
 	})
@@ -96,105 +68,123 @@ func (s *Settings) List(ctx context.Context) ([]Setting, error) {
 }
 
 // Set gives a key a value; the empty value stands for the default. Setting the
-// value it has already changes nothing.
+// value it has already changes nothing. Spaces around the entries of a list are
+// dropped.
 //
-// Errors: ErrNotFound (no such key); ErrInvalid, naming the rule.
+// Errors: ErrNotFound (no such key; the message may name one that is meant);
+// ErrInvalid, naming the rule. Neither an error nor the event of the change holds
+// the value of a secret.
 func (s *Settings) Set(ctx context.Context, key, value string) error {
 	k, ok := settingKey(key)
 	if !ok {
-		return notFound("configuration item", key)
+		return unknownSetting(key)
 	}
-	if value == "" {
-		value = k.Default
+	fault := "is read-only"
+	if !k.ReadOnly {
+		value, fault = k.accept(value)
 	}
-	if err := k.check(value); err != nil {
-		return err
+	if fault != "" {
+		return &Error{Code: ErrInvalid, Kind: "configuration item", ID: key, Err: errors.New(fault)}
+	}
+	if k.form == formPassword && value != "" {
+		same, err := s.trustPassword(ctx, value)
+		if err != nil || same {
+			return err
+		}
+		if value, err = hashPassword(value); err != nil {
+			return err
+		}
 	}
 	return s.m.update(ctx, func(c *change) error {
-		row, err := c.Settings().Get(key)
-		if ignoreNotFound(err) != nil || err == nil && row.Value == value {
+		row, err := c.Settings().Get(k.Name)
+		if ignoreNotFound(err) != nil || cmp.Or(row.Value, k.Default) == value {
+			return ignoreNotFound(err)
+		}
+		if value == k.Default { // not kept, so that it follows the default of a later release
+			err = c.Settings().Delete(k.Name)
+		} else {
+			row.Key, row.Value = k.Name, value
+			err = c.Settings().Put(row)
+		}
+		if err != nil {
 			return err
 		}
-		row.Key, row.Value = key, value
-		c.lifecycle("setting", key, "updated", value)
-		if err := c.settingChanged(k, value); err != nil {
-			return err
-		}
-		return c.Settings().Put(row)
+		c.lifecycle("setting", k.Name, "updated", k.shown(value))
+		return c.settingChanged(*k, value)
 	})
 }
 
-func settingKey(name string) (SettingKey, bool) {
-	keys := SettingKeys()
-	i := slices.IndexFunc(keys, func(k SettingKey) bool { return k.Name == name })
-	if i < 0 {
-		return SettingKey{}, false
+// value reads the key in a transaction. A row that an earlier release wrote and
+// that breaks today's rules counts as the default.
+func (k *SettingKey) value(tx Tx) (string, error) {
+	row, err := tx.Settings().Get(k.Name)
+	if err != nil {
+		return k.Default, ignoreNotFound(err)
 	}
-	return keys[i], true
+	if k.form == formPassword {
+		if _, ok := parsePassword(row.Value); !ok {
+			return k.Default, nil
+		}
+		return row.Value, nil
+	}
+	v, fault := k.accept(row.Value)
+	if fault != "" {
+		return k.Default, nil
+	}
+	return v, nil
 }
 
-func (k SettingKey) check(value string) error {
-	var rule string
-	switch k.Type {
-	case "bool":
-		if value != "true" && value != "false" {
-			rule = "true or false"
-		}
-	case "int":
-		if n, err := strconv.Atoi(value); err != nil || n < k.Min || n > k.Max {
-			rule = fmt.Sprintf("a whole number from %d to %d", k.Min, k.Max)
-		}
-	case "enum":
-		if !slices.Contains(k.Allowed, value) {
-			rule = strings.Join(k.Allowed, " or ")
-		}
+// shown is what callers may see of the key's value.
+func (k *SettingKey) shown(value string) string {
+	if k.Secret {
+		return strconv.FormatBool(value != "")
 	}
-	if rule != "" {
-		return &Error{Code: ErrInvalid, Kind: "configuration item", ID: k.Name, Err: fmt.Errorf("must be %s, got %s", rule, quote(value))}
-	}
-	return nil
+	return value
 }
 
-// text reads a key in a transaction.
+// text reads a key in a transaction; a secret too, the password as its hash.
 func (s *Settings) text(tx Tx, key string) (string, error) {
 	k, ok := settingKey(key)
 	if !ok {
-		return "", notFound("configuration item", key)
+		return "", unknownSetting(key)
 	}
-	row, err := tx.Settings().Get(key)
-	if CodeOf(err) == ErrNotFound {
-		return k.Default, nil
-	}
-	return row.Value, err
+	return k.value(tx)
 }
 
+// flag reads a key of the type bool.
 func (s *Settings) flag(tx Tx, key string) (bool, error) {
 	v, err := s.text(tx, key)
 	return v == "true", err
 }
 
-func (s *Settings) number(ctx context.Context, key string) (int, error) {
-	v, err := s.Get(ctx, key)
-	n, _ := strconv.Atoi(v) // it was checked when it was set
-	return n, err
-}
-
+// count reads a key of the type int.
 func (s *Settings) count(tx Tx, key string) (int, error) {
 	v, err := s.text(tx, key)
-	n, _ := strconv.Atoi(v)
+	n, _ := strconv.Atoi(v) // what text returns keeps the key's rule
 	return n, err
 }
 
+// number is count outside of a transaction.
+func (s *Settings) number(ctx context.Context, key string) (n int, err error) {
+	err = s.m.view(ctx, func(tx Tx) (err error) {
+		n, err = s.count(tx, key)
+		return err
+	})
+	return n, err
+}
+
+// duration reads a key of the type duration.
+func (s *Settings) duration(tx Tx, key string) (time.Duration, error) {
+	v, err := s.text(tx, key)
+	d, _ := time.ParseDuration(v) // what text returns keeps the key's rule
+	return d, err
+}
+
+// list reads a key of the type list. An empty list is nil.
 func (s *Settings) list(tx Tx, key string) ([]string, error) {
 	v, err := s.text(tx, key)
 	if v == "" {
 		return nil, err
 	}
 	return strings.Split(v, ","), err
-}
-
-func (s *Settings) duration(tx Tx, key string) (time.Duration, error) {
-	v, err := s.text(tx, key)
-	d, _ := time.ParseDuration(v)
-	return d, err
 }

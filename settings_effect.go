@@ -1,8 +1,9 @@
 package ams
 
 import (
+	"net/netip"
 	"net/url"
-	"path"
+	"slices"
 	"strings"
 )
 
@@ -42,13 +43,26 @@ func (m *Manager) proxyFor(tx Tx, target string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	for _, pattern := range ignored {
-		if ok, _ := path.Match(strings.TrimSpace(pattern), u.Hostname()); ok {
-			return "", nil
-		}
+	if slices.ContainsFunc(ignored, func(pattern string) bool { return matchHost(pattern, u) }) {
+		return "", nil
 	}
 	if u.Scheme == "https" {
 		return m.Settings.text(tx, "core.proxy_https")
 	}
 	return m.Settings.text(tx, "core.proxy_http")
+}
+
+// matchHost reports whether an entry of core.proxy_ignore_hosts is for a URL: "*",
+// a host with or without its port, an address, a network, or ".domain" and
+// "*.domain" for all hosts of a domain.
+func matchHost(pattern string, u *url.URL) bool {
+	host := u.Hostname()
+	if network, err := netip.ParsePrefix(pattern); err == nil {
+		addr, err := netip.ParseAddr(host)
+		return err == nil && network.Contains(addr)
+	}
+	if domain, ok := strings.CutPrefix(strings.TrimPrefix(pattern, "*"), "."); ok {
+		return host == domain || strings.HasSuffix(host, "."+domain)
+	}
+	return pattern == "*" || strings.EqualFold(pattern, host) || strings.EqualFold(pattern, u.Host)
 }

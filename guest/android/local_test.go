@@ -296,6 +296,6 @@ func TestRawInstanceGetsAddons(t *testing.T) {
 		require.Equal(t, first, names())
 		m.addons[0].Write = nil
 		require.NoError(t, m.run(ams.PhaseStart, nil, nil))
-		require.Equal(t, append(first, "restore", "pre-start", "post-start"), names())
+		require.Equal(t, []string{"restore", "pre-start", "post-start"}, names())
 	})
 }

@@ -1,0 +1,4 @@
+package ams
+
+// BadManifests are manifests that must be refused.
+var BadManifests = badManifests
