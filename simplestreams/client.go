@@ -166,6 +166,8 @@ func sourceURL(text string) (*url.URL, error) {
 		return nil, ams.Errorf(ams.ErrInvalid, "the URL of the image server must begin with http:// or https:// and a host")
 	case u.User != nil:
 		return nil, ams.Errorf(ams.ErrInvalid, "the URL of the image server must not have credentials in it")
+	case u.RawQuery != "" || u.Fragment != "":
+		return nil, ams.Errorf(ams.ErrInvalid, "the URL of the image server must end with its path")
 	}
 	return u, nil
 }

@@ -244,6 +244,7 @@ func TestBadServers(t *testing.T) {
 		"a long file":  {answer(200, "contents"), ams.ErrInvalid, ams.ErrInvalid},
 		"a wrong file": {answer(200, "contenT"), ams.ErrInvalid, ams.ErrInvalid},
 		"a loop":       {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path, http.StatusFound) }, ams.ErrInvalid, ams.ErrInvalid},
+		"credentials":  {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://u:p@127.0.0.1:1/", http.StatusFound) }, ams.ErrInvalid, ams.ErrInvalid},
 		"another way":  {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "ftp://x/y", http.StatusFound) }, ams.ErrInvalid, ams.ErrInvalid},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -259,7 +260,7 @@ func TestBadServers(t *testing.T) {
 func TestBadSources(t *testing.T) {
 	c := New()
 	defer c.Close()
-	for _, u := range []string{"", "ftp://a/", "http://", "http://user:canary@a/", "http://[", "/a"} {
+	for _, u := range []string{"", "ftp://a/", "http://", "http://user:canary@a/", "http://[", "/a", "http://a/?b", "http://a/#b"} {
 		_, err := c.Images(t.Context(), ams.ImageSource{URL: u})
 		require.ErrorIs(t, err, ams.ErrInvalid, u)
 		require.NotContains(t, err.Error(), "canary")

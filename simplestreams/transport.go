@@ -88,6 +88,8 @@ func checkRedirect(req *http.Request, via []*http.Request) error {
 		return &redirectError{"more than five times"}
 	case req.URL.Scheme != "http" && req.URL.Scheme != "https":
 		return &redirectError{"to something that is not http or https"}
+	case req.URL.User != nil:
+		return &redirectError{"with credentials"}
 	case first.Scheme == "https" && req.URL.Scheme != "https":
 		return &redirectError{"from https to http"}
 	}
@@ -112,7 +114,8 @@ func requestError(ctx context.Context, err error) error {
 	case errors.As(err, &redirect), errors.As(err, &certificate):
 		return &ams.Error{Code: ams.ErrInvalid, Err: err}
 	}
-	return ams.Errorf(ams.ErrUnavailable, "the image server does not answer: %w", err)
+	// Only its text: some network errors pass for the end of a context.
+	return ams.Errorf(ams.ErrUnavailable, "the image server does not answer: %s", err.Error())
 }
 
 // body is an answer that fails when nothing comes for too long.
@@ -142,7 +145,7 @@ func (b *body) Read(p []byte) (int, error) {
 	case b.ctx.Err() != nil:
 		err = context.Cause(b.ctx)
 	default:
-		err = ams.Errorf(ams.ErrUnavailable, "the image server broke off: %w", err)
+		err = ams.Errorf(ams.ErrUnavailable, "the image server broke off: %s", err.Error())
 	}
 	return n, err
 }
