@@ -129,7 +129,7 @@ func (c *counter) Read(p []byte) (int, error) {
 // watch tells of the progress, and stops the fetch when nothing waits for it.
 func (f *fetching) watch(ctx context.Context, stop context.CancelCauseFunc) {
 	told := ""
-	var since time.Duration = fetchTell
+	since := fetchTell
 	for {
 		text := fmt.Sprintf("downloading, %d %% of %s", min(f.done.Load()*100/f.total, 100), Size(f.total).round())
 		if f.done.Load() >= f.total {

@@ -244,8 +244,10 @@ func TestBadServers(t *testing.T) {
 		"a long file":  {answer(200, "contents"), ams.ErrInvalid, ams.ErrInvalid},
 		"a wrong file": {answer(200, "contenT"), ams.ErrInvalid, ams.ErrInvalid},
 		"a loop":       {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path, http.StatusFound) }, ams.ErrInvalid, ams.ErrInvalid},
-		"credentials":  {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://u:p@127.0.0.1:1/", http.StatusFound) }, ams.ErrInvalid, ams.ErrInvalid},
-		"another way":  {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "ftp://x/y", http.StatusFound) }, ams.ErrInvalid, ams.ErrInvalid},
+		"credentials": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://u:p@127.0.0.1:1/", http.StatusFound)
+		}, ams.ErrInvalid, ams.ErrInvalid},
+		"another way": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "ftp://x/y", http.StatusFound) }, ams.ErrInvalid, ams.ErrInvalid},
 	} {
 		t.Run(name, func(t *testing.T) {
 			client, from := server(t, c.serve)

@@ -108,8 +108,8 @@ func (h *Handler) allowed(r *http.Request) bool {
 }
 
 // list sends a list that is made now.
-func (h *Handler) list(w http.ResponseWriter, r *http.Request, make func(*http.Request) (any, error)) {
-	list, err := make(r)
+func (h *Handler) list(w http.ResponseWriter, r *http.Request, write func(*http.Request) (any, error)) {
+	list, err := write(r)
 	if err != nil {
 		if r.Context().Err() == nil {
 			http.Error(w, "the images cannot be listed", http.StatusInternalServerError)

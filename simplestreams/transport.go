@@ -54,7 +54,7 @@ func (c *Client) transport(from ams.ImageSource) (*http.Transport, error) {
 		IdleConnTimeout:       time.Minute,
 		MaxIdleConnsPerHost:   2,
 		ForceAttemptHTTP2:     true,
-		DisableCompression:    true, // what is hashed is what is sent
+		DisableCompression:    true,                                                                              // what is hashed is what is sent
 		TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: from.AllowInsecure}, //nolint:gosec // the setting's meaning
 	}
 	if from.Proxy != "" {
