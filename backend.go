@@ -60,7 +60,8 @@ type InstanceSpec struct {
 	Memory      Size
 	Disk        Size
 	// Labels are shown to people who look at the backend itself: "name",
-	// "application", "version", "tags", …
+	// "application", "version", "tags", … A key is of a-z and -, a value one line;
+	// all of them are 1 KiB at most. What breaks this is ErrInvalid.
 	Labels map[string]string
 }
 

@@ -78,6 +78,7 @@ func Run(t *testing.T, h Harness) {
 	t.Run("Absent", s.run(testAbsent))
 	t.Run("Refused", s.run(testRefused))
 	t.Run("DeleteRunning", s.run(testDeleteRunning))
+	t.Run("Labels", s.run(testLabels))
 	t.Run("Clusters", s.run(testClusters))
 	t.Run("ForeignInstance", s.run(testForeignInstance))
 	t.Run("Cancelled", s.run(testCancelled))

@@ -290,6 +290,26 @@ func TestRequest(t *testing.T) {
 	require.Equal(t, d.Bridge, i.Devices["eth0"]["network"])
 	require.NoError(t, b.Delete(t.Context(), spec.Ref))
 
+	pinned := spec
+	pinned.CPUs, pinned.PinCPUs = 1, true
+	pinned.Labels = map[string]string{"name": "one", "tags": "a, b"}
+	require.NoError(t, b.Create(t.Context(), pinned))
+	i, _, err = c.GetInstance("ams-request")
+	require.NoError(t, err)
+	require.Equal(t, "1", i.Config["limits.cpu"])
+	require.NotContains(t, i.Config, "limits.cpu.allowance")
+	require.Equal(t, "one", i.Config["user.ams.label.name"])
+	require.Equal(t, "a, b", i.Config["user.ams.label.tags"])
+	require.NoError(t, b.Start(t.Context(), pinned.Ref))
+	require.Eventually(t, func() bool {
+		var out bytes.Buffer
+		_, err := b.Exec(t.Context(), pinned.Ref, ams.ExecRequest{Command: []string{"nproc"}, Stdout: &out})
+		require.NoError(t, err)
+		return out.String() == "1\n"
+	}, time.Minute, 50*time.Millisecond, "CPUs of its own")
+	require.NoError(t, b.Stop(t.Context(), pinned.Ref, true, 0))
+	require.NoError(t, b.Delete(t.Context(), pinned.Ref))
+
 	for _, id := range []string{"", "UPPER", "a/b", "../x", "a b", "end-", string(bytes.Repeat([]byte("x"), 60))} {
 		bad := spec
 		bad.ID = id
