@@ -172,7 +172,8 @@ type ImageExporter interface {
 	// OpenImage begins to read the image behind an alias of ours, as one file that
 	// ImportImage takes: a unified tarball. The file's SHA-256 is the image's
 	// fingerprint where the image was published by Publisher. The caller closes
-	// it. ErrNotFound; ErrUnsupported for an image that is in two files.
+	// it; reading ends when ctx does. ErrNotFound; ErrUnsupported for an image that
+	// is in two files.
 	OpenImage(ctx context.Context, cluster, alias string) (io.ReadCloser, error)
 }
 

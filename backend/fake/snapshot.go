@@ -29,6 +29,7 @@ type ImageState struct {
 	Cluster      string // the mark; empty in a foreign one
 	Architecture string
 	Size         int64
+	Split        bool     // it is in two files
 	PublishedOf  string   // the id of the instance it was made from
 	Aliases      []string // sorted
 }
@@ -71,6 +72,7 @@ func (b *Backend) Snapshot() Snapshot {
 			Cluster:      i.Cluster,
 			Architecture: i.Architecture,
 			Size:         i.Size,
+			Split:        i.Split,
 			PublishedOf:  i.PublishedOf,
 			Aliases:      names,
 		})

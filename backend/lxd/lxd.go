@@ -5,6 +5,12 @@
 // and every alias a description with the cluster. What lacks the mark is never
 // touched. An instance's labels are its user.ams.label.<key>, for people to read.
 //
+// LXD copies an image to further members of a cluster before an import or a
+// publication ends: cluster.images_minimal_replica, by default 3, says how many
+// have it then, and -1 is all. Where a copy fails, because a member does just
+// then, LXD makes up for it within the hour. With 1 there are no copies, and an
+// image is lost with the member that it was made on.
+//
 // The package is tested with LXD 5.0.2 and uses nothing newer.
 package lxd
 
@@ -22,12 +28,13 @@ import (
 )
 
 var (
-	_ ams.Backend     = (*Backend)(nil)
-	_ ams.Watcher     = (*Backend)(nil)
-	_ ams.Execer      = (*Backend)(nil)
-	_ ams.LogReader   = (*Backend)(nil)
-	_ ams.ImageKeeper = (*Backend)(nil)
-	_ ams.Publisher   = (*Backend)(nil)
+	_ ams.Backend       = (*Backend)(nil)
+	_ ams.Watcher       = (*Backend)(nil)
+	_ ams.Execer        = (*Backend)(nil)
+	_ ams.LogReader     = (*Backend)(nil)
+	_ ams.ImageKeeper   = (*Backend)(nil)
+	_ ams.Publisher     = (*Backend)(nil)
+	_ ams.ImageExporter = (*Backend)(nil)
 )
 
 // Config says which LXD to use, and how. The zero value is the local daemon with
