@@ -54,12 +54,16 @@ func TestImageServer(t *testing.T) {
 	s := streamtest.New(t, simplestreams.HandlerOptions{Token: "secret"})
 	client := simplestreams.New()
 	t.Cleanup(client.Close)
-	w := newWorld(t, lxdtest.Require(t), func(c *ams.Config) { c.ImageServer = client })
 	meta, rootfs := split(t, imageWith(t, "the server, 1"))
 	s.Add(name, "1.30.1-1", "metadata.tar", meta, "rootfs.tar", rootfs)
-	require.NoError(t, w.Settings.Set(w.ctx, "images.auth", "bearer:secret"))
-	require.NoError(t, w.Settings.Set(w.ctx, "images.update_interval", "10s"))
-	require.NoError(t, w.Settings.Set(w.ctx, "images.url", s.URL))
+	w := newWorld(t, lxdtest.Require(t), func(c *ams.Config) {
+		c.ImageServer = client
+		before, err := ams.New(*c) // before it runs: nobody else is to be asked for images
+		require.NoError(t, err)
+		for key, value := range map[string]string{"images.url": s.URL, "images.auth": "bearer:secret", "images.update_interval": "10s"} {
+			require.NoError(t, before.Settings.Set(t.Context(), key, value))
+		}
+	})
 	w.imageIs(name, ams.ImageAvailable)
 
 	s.Fail(streamtest.Fault{Path: "rootfs.tar", Half: true, Times: 1})
@@ -72,6 +76,7 @@ func TestImageServer(t *testing.T) {
 
 	meta, rootfs = split(t, imageWith(t, "the server, 2"))
 	s.Add(name, "1.30.2-1", "metadata.tar", meta, "rootfs.tar", rootfs)
+	require.NoError(t, w.Settings.Set(w.ctx, "images.allow_insecure", "true")) // has it read again at once
 	require.Equal(t, 1, w.version("served", 1).ImageVersion)
 	in = w.launch(ams.LaunchRequest{Application: "served", Name: "served-1"})
 	require.Equal(t, "the server, 2", w.sh(in.ID, "cat /etc/made-from"))

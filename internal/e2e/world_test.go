@@ -195,8 +195,17 @@ func (w *world) deleteAll() {
 	}
 	images, _, err := w.Images.List(w.ctx, ams.ImageFilter{}, ams.Page{})
 	require.NoError(w.t, err)
-	for _, im := range images {
-		w.wait(w.Images.Delete(w.ctx, im.ID, true))
+	for _, last := range []bool{false, true} { // the default goes last
+		for _, im := range images {
+			if im.Default == last {
+				w.wait(w.Images.Delete(w.ctx, im.ID, true))
+			}
+		}
+	}
+	addons, _, err := w.Addons.List(w.ctx, ams.AddonFilter{}, ams.Page{})
+	require.NoError(w.t, err)
+	for _, addon := range addons {
+		w.wait(w.Addons.Delete(w.ctx, addon.Name))
 	}
 }
 
