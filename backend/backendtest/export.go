@@ -79,8 +79,23 @@ func exportPublished(e *test) {
 	require.NoError(e, e.b.Start(e.ctx, spec.Ref))
 	other.remove(spec.Ref)
 	require.True(e, bytes.Equal(content, other.export(moved.Alias)))
-	require.NoError(e, e.images.DeleteImage(e.ctx, other.cluster, moved.Alias))
+
+	// Whose it is does not travel in it.
+	e.h.Operator.RemoveAlias(e.T, moved.Alias)
+	moved.Alias = ""
+	other.hasImages(moved)
+	e.nothingLeft()
+	require.NoError(e, e.images.DeleteFingerprint(e.ctx, e.cluster, moved.Fingerprint))
+	other.hasImages(moved)
+	require.NoError(e, e.images.DeleteFingerprint(e.ctx, other.cluster, moved.Fingerprint))
 	other.nothingLeft()
+	alias := "alias-" + newID()
+	fingerprint := e.h.Operator.AddImage(e.T, alias, bytes.NewReader(content))
+	e.h.Operator.RemoveAlias(e.T, alias)
+	e.nothingLeft()
+	require.NoError(e, e.images.DeleteFingerprint(e.ctx, e.cluster, fingerprint))
+	require.True(e, e.h.Operator.HasImage(e.T, fingerprint), "somebody brought it")
+	e.h.Operator.RemoveImage(e.T, fingerprint)
 }
 
 // exportShared has one image under two aliases, one of which it was published

@@ -2,6 +2,7 @@ package lxd
 
 import (
 	"context"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -10,12 +11,28 @@ import (
 	"github.com/openams/ams"
 )
 
-// The marks of an image, in its properties.
+// The marks of an image, encoded in what LXD holds for the name of its file. Its
+// properties would not do: they are part of the image, so that one that comes from
+// another cluster brings that one's; and LXD 5.0 dies of an upload that is to add
+// properties to an image that has none.
 const (
 	imageCluster = "ams.cluster"
 	imageAlias   = "ams.alias"
 	imageOf      = "ams.instance" // of a published one: id and attempt
 )
+
+func imageMarks(cluster, alias string) url.Values {
+	return url.Values{imageCluster: {cluster}, imageAlias: {alias}}
+}
+
+// marksOf returns the marks of an image, which has none if it is not ours.
+func marksOf(i *api.Image) url.Values {
+	marks, err := url.ParseQuery(i.Filename)
+	if err != nil {
+		return nil
+	}
+	return marks
+}
 
 // imagesKey is the lock for what looks at an image's aliases and then acts.
 const imagesKey = "images"
@@ -165,7 +182,8 @@ func (b *Backend) deleteUnnamed(ctx context.Context, cluster, alias string) erro
 		return err
 	})
 	for _, i := range all {
-		if err == nil && i.Properties[imageCluster] == cluster && i.Properties[imageAlias] == alias && len(i.Aliases) == 0 {
+		marks := marksOf(&i)
+		if err == nil && marks.Get(imageCluster) == cluster && marks.Get(imageAlias) == alias && len(i.Aliases) == 0 {
 			err = b.deleteBare(ctx, cluster, i.Fingerprint)
 		}
 	}
@@ -193,7 +211,7 @@ func (b *Backend) deleteBare(ctx context.Context, cluster, fingerprint string) e
 		if err != nil {
 			return err
 		}
-		if image.Fingerprint != fingerprint || image.Properties[imageCluster] != cluster || len(image.Aliases) > 0 {
+		if image.Fingerprint != fingerprint || marksOf(image).Get(imageCluster) != cluster || len(image.Aliases) > 0 {
 			op.StatusCode = api.Success
 			return nil
 		}
@@ -230,7 +248,7 @@ func (b *Backend) ListImages(ctx context.Context, cluster string) ([]ams.Backend
 				list = append(list, backendImage(&i, a.Name))
 			}
 		}
-		if len(i.Aliases) == 0 && i.Properties[imageCluster] == cluster {
+		if len(i.Aliases) == 0 && marksOf(&i).Get(imageCluster) == cluster {
 			list = append(list, backendImage(&i, ""))
 		}
 	}

@@ -1,9 +1,10 @@
 // Package lxd runs instances on LXD, a single daemon or a cluster.
 //
 // Every instance is named "ams-<id>" and carries user.ams.cluster, user.ams.id
-// and user.ams.op; every image carries the properties ams.cluster and ams.alias,
-// and every alias a description with the cluster. What lacks the mark is never
-// touched. An instance's labels are its user.ams.label.<key>, for people to read.
+// and user.ams.op; every image carries ams.cluster and ams.alias in the name of
+// its file, and every alias a description with the cluster. What lacks the mark is
+// never touched. An instance's labels are its user.ams.label.<key>, for people to
+// read.
 //
 // LXD copies an image to further members of a cluster before an import or a
 // publication ends: cluster.images_minimal_replica, by default 3, says how many

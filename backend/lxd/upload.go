@@ -12,7 +12,6 @@ import (
 	"io"
 	"mime/multipart"
 	"net/http"
-	"net/url"
 
 	"github.com/canonical/lxd/shared/api"
 
@@ -79,15 +78,15 @@ func (b *Backend) upload(ctx context.Context, cluster, alias string, files ams.I
 
 // send sends the request of an upload and returns the operation that it begins.
 func (b *Backend) send(ctx context.Context, cluster, alias string, in *source, files ams.ImageFiles) (op api.Operation, err error) {
-	body, contentType := in.body(files)
+	name := imageMarks(cluster, alias).Encode()
+	body, contentType := in.body(files, name)
 	err = b.do(ctx, func(c server) error {
 		req, err := http.NewRequestWithContext(ctx, http.MethodPost, b.link.base()+b.path("images"), body)
 		if err != nil {
 			return err
 		}
-		marks := url.Values{imageCluster: {cluster}, imageAlias: {alias}}
 		req.Header.Set("Content-Type", contentType)
-		req.Header.Set("X-LXD-properties", marks.Encode())
+		req.Header.Set("X-LXD-filename", name)
 		resp, err := roundTrip(c, req)
 		if err != nil {
 			return err
@@ -144,8 +143,9 @@ func (s *source) stop(ctx context.Context) bool {
 	}
 }
 
-// body returns an upload's body and what kind of body it is.
-func (s *source) body(files ams.ImageFiles) (body io.Reader, contentType string) {
+// body returns an upload's body and what kind of body it is. LXD takes the name of
+// an image in two files from the second.
+func (s *source) body(files ams.ImageFiles, name string) (body io.Reader, contentType string) {
 	meta := &sourceReader{s, files.Meta}
 	if files.Rootfs == nil {
 		return meta, "application/octet-stream"
@@ -155,7 +155,7 @@ func (s *source) body(files ams.ImageFiles) (body io.Reader, contentType string)
 	form := multipart.NewWriter(&head)
 	part := func(field string) io.Reader {
 		head.Reset()
-		_, _ = form.CreateFormFile(field, field)
+		_, _ = form.CreateFormFile(field, name)
 		return bytes.NewReader(bytes.Clone(head.Bytes()))
 	}
 	end := func() io.Reader {
