@@ -14,7 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// requireFault reads an archive, which must be found faulty, and compares the fault.
+// requireFault reads and checks an archive, which must be found faulty, and compares
+// the fault.
 func requireFault(t *testing.T, data []byte, lim Limits, kind Kind, want string) {
 	t.Helper()
 	_, err := read(data, lim)
@@ -22,6 +23,7 @@ func requireFault(t *testing.T, data []byte, lim Limits, kind Kind, want string)
 	require.ErrorAs(t, err, &fault)
 	require.EqualError(t, err, want)
 	require.Equal(t, kind, fault.Kind)
+	require.EqualError(t, check(data, lim), want)
 }
 
 // TestBadMembers makes each bad archive both as a zip and as a tar.
