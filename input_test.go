@@ -36,8 +36,8 @@ func TestBadPackages(t *testing.T) {
 		code ams.Code
 		want string
 	}{
-		{name: "nothing", pkg: strings.NewReader(""), code: ams.ErrInvalid, want: "application package is empty"},
-		{name: "something else", pkg: strings.NewReader("7z\xbc\xaf and so on"), code: ams.ErrInvalid, want: `application package is neither a zip nor a tar archive (starts with "7z")`},
+		{name: "nothing", pkg: strings.NewReader(""), code: ams.ErrInvalid, want: "the package is empty"},
+		{name: "something else", pkg: strings.NewReader("7z\xbc\xaf and so on"), code: ams.ErrInvalid, want: `the package is neither a zip nor a tar archive (starts with "7z")`},
 		{name: "no manifest", pkg: zipOf("app.apk", "x"), code: ams.ErrInvalid, want: "app.apk: "},
 		{name: "no manifest at all", pkg: zipOf("README", "x"), code: ams.ErrInvalid, want: "manifest.yaml is missing from the package"},
 		{name: "manifest below", pkg: zipOf("candy/manifest.yaml", "name: candy"), code: ams.ErrInvalid, want: "manifest.yaml is missing from the package: found candy/manifest.yaml; it must be at the top level"},
