@@ -57,7 +57,7 @@ func TestBadPackages(t *testing.T) {
 		{name: "wrong checksum", pkg: pkg("name: candy"), opts: ams.CreateOptions{Digest: strings.Repeat("0", 64)}, code: ams.ErrInvalid, want: "checksum mismatch: got "},
 		{name: "no checksum", pkg: pkg("name: candy"), opts: ams.CreateOptions{Digest: "abc"}, code: ams.ErrInvalid, want: `checksum "abc" is not a SHA-256 in hexadecimal`},
 		{name: "too large", pkg: io.MultiReader(pkg("name: candy"), bytes.NewReader(make([]byte, 2<<20))), code: ams.ErrTooLarge, want: "application package is larger than 1MB"},
-		{name: "unpacks to too much", pkg: pkg("name: candy", "zeros", strings.Repeat("\x00", 2<<20)), code: ams.ErrTooLarge, want: "application package is larger than 1MB"},
+		{name: "unpacks to too much", pkg: pkg("name: candy", "zeros", strings.Repeat("\x00", 2<<20)), code: ams.ErrTooLarge, want: "the package is larger than 1MB"},
 		{name: "hook is a directory", pkg: pkg("name: candy", "hooks/pre-start/x", "x"), code: ams.ErrInvalid, want: "hooks/pre-start is a directory, not an executable file"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
