@@ -143,11 +143,19 @@ func TestMigrateManifests(t *testing.T) {
 	require.NoError(t, s.Update(context.Background(), func(tx ams.Tx) error {
 		app, err := tx.Applications().Get("several")
 		require.NoError(t, err)
-		require.Equal(t, []string{"v10", "t10", "p10", "com.example.v10"}, []string{app.Manifest.Version, app.Manifest.Tags[0], app.Package.Digest, app.APK.Package})
-		require.NoError(t, tx.Applications().Put(app))
-		app, err = tx.Applications().Get("none")
-		require.NoError(t, err)
-		require.Empty(t, app.Package.Digest)
+		require.Equal(t, []string{"v10", "p10", "com.example.v10"}, []string{app.Manifest.Version, app.Package.Digest, app.APK.Package})
+		for range 2 { // as they are, and put back
+			found, err := tx.Applications().List(ams.ApplicationFilter{Tags: []string{"old"}, InstanceType: "a4.3"}, ams.Page{})
+			require.NoError(t, err)
+			require.Len(t, found, 2)
+			for _, app := range found {
+				require.Equal(t, []string{"old"}, app.Manifest.Tags, app.Name)
+				require.Equal(t, "a4.3", app.Manifest.InstanceType)
+				require.NoError(t, tx.Applications().Put(app))
+			}
+			require.Equal(t, []string{"none", "several"}, []string{found[0].Manifest.Name, found[1].Manifest.Name})
+			require.Empty(t, found[0].Package.Digest)
+		}
 		image, err := tx.Images().Get("i1")
 		require.NoError(t, err)
 		require.Equal(t, 2, image.NextVersion)

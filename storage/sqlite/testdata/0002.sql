@@ -19,7 +19,7 @@ CREATE TABLE applications (
     addons        TEXT    NOT NULL, -- a JSON list
     data          TEXT    NOT NULL
 ) STRICT;
-INSERT INTO applications VALUES('c0a1',1,'candy','ready',1,0,'','','','',0,'["game"]','["ssh"]','{"ID":"c0a1","Rev":1,"Name":"candy","Status":"ready","Published":true,"NextVersion":1,"CreatedAt":"2023-11-14T22:13:20Z","UpdatedAt":"2023-11-14T22:13:20Z","Manifest":null,"Package":{"Digest":"ab","Size":3,"Written":"2023-11-14T22:13:20Z"},"APK":null}');
+INSERT INTO applications VALUES('c0a1',1,'candy','ready',1,0,'','','','',0,'["game"]','["ssh"]','{"ID":"c0a1","Rev":1,"Name":"candy","Status":"ready","Published":true,"NextVersion":1,"CreatedAt":"2023-11-14T22:13:20Z","UpdatedAt":"2023-11-14T22:13:20Z","Manifest":{"name":"candy","tags":["game"],"addons":["ssh"]},"Package":{"Digest":"ab","Size":3,"Written":"2023-11-14T22:13:20Z"},"APK":{}}');
 CREATE TABLE versions (
     id             TEXT    NOT NULL PRIMARY KEY,
     rev            INTEGER NOT NULL,
@@ -40,7 +40,7 @@ CREATE TABLE images (
     status     TEXT    NOT NULL,
     data       TEXT    NOT NULL
 ) STRICT;
-INSERT INTO images VALUES('i1',1,'jammy',0,1,'active','{"ID":"i1","Rev":1,"Name":"jammy","Default":true,"Status":"active","CreatedAt":"2023-11-14T22:13:20Z","UpdatedAt":"2023-11-14T22:13:20Z","NextVersion":null}');
+INSERT INTO images VALUES('i1',1,'jammy',0,1,'active','{"ID":"i1","Rev":1,"Name":"jammy","Default":true,"Status":"active","CreatedAt":"2023-11-14T22:13:20Z","UpdatedAt":"2023-11-14T22:13:20Z","NextVersion":0}');
 CREATE TABLE instances (
     id             TEXT    NOT NULL PRIMARY KEY,
     rev            INTEGER NOT NULL,
