@@ -45,7 +45,6 @@ addon one
 addon two 
 hook install addon one addons/one install 300
 hook install addon two addons/two install 60
-hook install application app install 90
 hook pre-start addon one addons/one pre-start 300
 hook pre-start addon two addons/two pre-start 60
 hook pre-start application app pre-start 90
@@ -53,7 +52,6 @@ hook post-start addon one addons/one prepare 300
 hook post-start addon one addons/one post-start 300
 hook post-start addon two addons/two prepare 60
 hook post-start addon two addons/two post-start 60
-hook post-start application app prepare 90
 hook post-start application app post-start 90
 hook post-stop application app post-stop 90
 hook post-stop addon two addons/two post-stop 60
