@@ -2,6 +2,7 @@
 
 bootstrap() {
 	network
+	each security security_updates
 	each addon place_addon
 	hooks install
 	hooks pre-start

@@ -28,6 +28,9 @@ var driver string
 //go:embed bootstrap.sh
 var bootstrap string
 
+//go:embed security.sh
+var security string
+
 // Guest performs phases inside instances that run Android. It is safe for
 // concurrent use.
 type Guest struct {
@@ -110,8 +113,11 @@ func (g *Guest) Run(ctx context.Context, run ams.GuestRun) error {
 
 // scriptOf returns the driver with the parts that the phase needs.
 func scriptOf(run ams.GuestRun) string {
-	if run.Phase != ams.PhaseBootstrap {
+	switch {
+	case run.Phase != ams.PhaseBootstrap:
 		return runner + driver
+	case run.SecurityUpdates:
+		return security + bootstrap + runner + driver
 	}
 	return bootstrap + runner + driver
 }

@@ -43,6 +43,7 @@ type machine struct {
 	shell  []string
 	env    []string
 	addons []ams.GuestAddon
+	mirror *string       // not nil if security updates are wanted
 	limit  time.Duration // of a step; 0 is 10 seconds
 	kill   bool          // what is cancelled is killed, as LXD does it
 
@@ -133,6 +134,9 @@ func (m *machine) runContext(ctx context.Context, phase ams.GuestPhase, version 
 	}
 	if files != nil {
 		run.Package = packageOf(files)
+	}
+	if m.mirror != nil {
+		run.SecurityUpdates, run.AptMirror = true, *m.mirror
 	}
 	limit := cmp.Or(m.limit, 10*time.Second)
 	return android.New(android.Options{BootTimeout: 10 * time.Second, StepTimeout: limit}).Run(ctx, run)

@@ -53,6 +53,13 @@ func newPlan(run ams.GuestRun, opts Options) ([]byte, error) {
 		}
 	}
 	w.addons(run)
+	if run.SecurityUpdates && run.Phase == ams.PhaseBootstrap {
+		mirror, err := mirrorOf(run.AptMirror)
+		if w.err == nil && err != nil {
+			w.err = err
+		}
+		w.line("security", mirror)
+	}
 	for _, h := range hooksOf(run) {
 		w.line("hook", h.slot, h.whose, h.dir, h.name, seconds(h.limit))
 	}

@@ -71,6 +71,27 @@ hook post-stop addon one addons/one post-stop 300
 	require.NoError(t, err)
 	require.Contains(t, string(plan), "\nboot\tcom.other\t\n", "the activity of another package")
 
+	run.SecurityUpdates = true
+	for mirror, want := range map[string]string{
+		"": "security\t\n", "http://m.example.org/": "security\thttp://m.example.org\n",
+		"https://[::1]:80/a%20b//": "security\thttps://[::1]:80/a%20b\n",
+	} {
+		run.Phase, run.AptMirror = ams.PhaseBootstrap, mirror
+		plan, err = newPlan(run, New(Options{}).opts)
+		require.NoError(t, err)
+		require.Contains(t, string(plan), want)
+		run.Phase = ams.PhaseStart
+		plan, err = newPlan(run, New(Options{}).opts)
+		require.NoError(t, err)
+		require.NotContains(t, string(plan), "security")
+	}
+	for _, mirror := range []string{"m.example.org", "ftp://m.example.org/", "http://", "http:///x", "http://m/a b", "http://m/a&b", `http://m/a\b`, "http://m/\nx"} {
+		run.Phase, run.AptMirror = ams.PhaseBootstrap, mirror
+		_, err = newPlan(run, New(Options{}).opts)
+		require.ErrorIs(t, err, ams.ErrInvalid, "%q", mirror)
+	}
+	run.SecurityUpdates = false
+
 	for _, name := range []string{"a\tb", "a\nb", "a\x00b", "a\u0085b"} {
 		run.Phase = ams.PhaseBootstrap
 		v.Manifest.ExtraData = map[string]ams.ExtraData{name: {Target: "/data/data/com.example"}}
