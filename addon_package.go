@@ -22,29 +22,25 @@ func (m *Manager) takeAddon(ctx context.Context, name string, r io.Reader, diges
 	v := AddonVersion{Package: blob}
 	var manifest *addonManifest
 	nested := ""
-	err = m.readPackage(ctx, blob, func(e archive.Entry, content io.Reader) error {
-		if e.Name == "manifest.yaml" && !e.Dir {
-			data, err := io.ReadAll(io.LimitReader(content, maxYAMLSize+1))
-			if err == nil {
-				manifest, err = parseAddonManifest(data)
-			}
-			return err
-		}
-		if path.Base(e.Name) == "manifest.yaml" {
+	look := func(e archive.Entry) (func(io.Reader) error, error) {
+		hook, ok := strings.CutPrefix(e.Name, "hooks/")
+		switch {
+		case e.Name == "manifest.yaml" && !e.Dir:
+			return func(content io.Reader) error {
+				data, err := io.ReadAll(io.LimitReader(content, maxYAMLSize+1))
+				if err == nil {
+					manifest, err = parseAddonManifest(data)
+				}
+				return err
+			}, nil
+		case path.Base(e.Name) == "manifest.yaml":
 			nested = e.Name
-		}
-		if err := hookFault(e, addonHooks); err != nil {
-			return err
-		}
-		if hook, ok := strings.CutPrefix(e.Name, "hooks/"); ok && slices.Contains(addonHooks, hook) {
+		case ok && !e.Dir && slices.Contains(addonHooks, hook):
 			v.Hooks = append(v.Hooks, hook)
 		}
-		if e.Dir {
-			return nil
-		}
-		_, err := io.Copy(io.Discard, content) // for its checksum
-		return err
-	})
+		return nil, hookFault(e, addonHooks)
+	}
+	err = m.openPackage(ctx, blob, func(a *archive.Archive) error { return a.Check(ctx, look) })
 	switch {
 	case err != nil:
 		return v, err

@@ -147,23 +147,32 @@ func (s *Addons) UsedBy(ctx context.Context, name string) ([]string, error) {
 type addonUsers struct {
 	global       bool // the setting application.addons lists it
 	applications []string
-	instances    []string     // that have yet to install it
-	versions     map[int]bool // of the addon, that something has installed or will
+	instances    []string         // that have yet to install it
+	versions     map[int][]string // by version of the addon: what has it installed, or will
 }
 
 func (m *Manager) addonUsers(tx Tx, name string) (addonUsers, error) {
-	u := addonUsers{versions: map[int]bool{}}
+	u := addonUsers{versions: map[int][]string{}}
 	global, err := globalAddons(tx, m)
 	if err != nil {
 		return u, err
 	}
 	u.global = slices.Contains(global, name)
-	uses := func(list []AddonUse) bool {
+	uses := func(list []AddonUse, who string, args ...any) bool {
 		i := slices.IndexFunc(list, func(use AddonUse) bool { return use.Name == name })
 		if i >= 0 {
-			u.versions[list[i].Version] = true
+			n := list[i].Version
+			u.versions[n] = append(u.versions[n], fmt.Sprintf(who, args...))
 		}
 		return i >= 0
+	}
+	names := map[string]string{} // of applications, by id
+	apps, err := tx.Applications().List(ApplicationFilter{}, Page{})
+	if err != nil {
+		return u, err
+	}
+	for i := range apps {
+		names[apps[i].ID] = apps[i].Name
 	}
 	installed := map[string]bool{}
 	versions, err := tx.Versions().List(VersionFilter{Status: []VersionStatus{VersionInitializing, VersionActive, VersionError}}, Page{})
@@ -171,13 +180,9 @@ func (m *Manager) addonUsers(tx Tx, name string) (addonUsers, error) {
 		return u, err
 	}
 	for i := range versions {
-		if uses(versions[i].Addons) {
+		if v := &versions[i]; uses(v.Addons, "version %d of application %s", v.Number, names[v.ApplicationID]) {
 			installed[versions[i].ApplicationID] = true
 		}
-	}
-	apps, err := tx.Applications().List(ApplicationFilter{}, Page{})
-	if err != nil {
-		return u, err
 	}
 	for i := range apps {
 		listed := slices.Contains(apps[i].Manifest.Addons, name)
@@ -188,7 +193,7 @@ func (m *Manager) addonUsers(tx Tx, name string) (addonUsers, error) {
 	no := false
 	waiting, err := tx.Instances().List(InstanceFilter{Base: &no}, Page{})
 	for i := range waiting {
-		if in := &waiting[i]; in.ApplicationID == "" && !in.HasAddons && uses(in.Addons) {
+		if in := &waiting[i]; in.ApplicationID == "" && !in.HasAddons && uses(in.Addons, "instance %s", in.Name) {
 			u.instances = append(u.instances, in.Name)
 		}
 	}
@@ -247,8 +252,8 @@ func (s *Addons) DeleteVersion(ctx context.Context, name string, number int) (Op
 			return fault(ErrNotFound, "has no version %d", number)
 		case len(left) == 0:
 			return fault(ErrState, "version %d is the only one left; delete the addon instead", number)
-		case users.versions[number]:
-			return fault(ErrInUse, "version %d is used by %s", number, strings.Join(append(users.applications, users.instances...), ", "))
+		case len(users.versions[number]) > 0:
+			return fault(ErrInUse, "version %d is used by %s", number, strings.Join(users.versions[number], ", "))
 		}
 		addon.Versions, addon.UpdatedAt = left, c.now
 		c.lifecycle("addon", name, "updated", fmt.Sprintf("version %d deleted", number))

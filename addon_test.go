@@ -3,8 +3,10 @@ package ams_test
 import (
 	"archive/zip"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"strings"
 	"sync"
@@ -63,7 +65,10 @@ func TestAddonsRefused(t *testing.T) {
 	var golden strings.Builder
 	bubble(t, fake.Options{}, func(t *testing.T, w *world) {
 		w.addon("taken")
-		long := strings.Repeat("x", 1<<20+1)
+		random := make([]byte, 1<<20+1) // which does not pack
+		_, err := rand.NewChaCha8([32]byte{}).Read(random)
+		require.NoError(t, err)
+		long := string(random)
 		for _, c := range []struct {
 			what, name string
 			pkg        io.Reader
@@ -92,7 +97,7 @@ func TestAddonsRefused(t *testing.T) {
 			require.Error(t, err, c.what)
 			fmt.Fprintf(&golden, "%s: %s: %s\n", c.what, ams.CodeOf(err), err)
 		}
-		_, err := w.Addons.Add(w.ctx, "ssh", addonPkg("ssh", "x"), ams.AddonOptions{Digest: strings.Repeat("0", 64)})
+		_, err = w.Addons.Add(w.ctx, "ssh", addonPkg("ssh", "x"), ams.AddonOptions{Digest: strings.Repeat("0", 64)})
 		require.ErrorIs(t, err, ams.ErrInvalid)
 		_, err = w.Addons.Update(w.ctx, "ssh", addonPkg("ssh", "x"), ams.AddonOptions{})
 		require.ErrorIs(t, err, ams.ErrNotFound)
@@ -144,7 +149,8 @@ func TestAddonsInUse(t *testing.T) {
 		w.wait(w.Addons.Update(w.ctx, "ssh", addonPkg("ssh", "two"), ams.AddonOptions{}))
 		require.Len(t, w.settled("candy"), 2)
 		_, err = w.Addons.DeleteVersion(w.ctx, "ssh", 0)
-		require.ErrorIs(t, err, ams.ErrInUse, "version 0 of candy has it")
+		require.ErrorIs(t, err, ams.ErrInUse)
+		require.ErrorContains(t, err, "version 0 is used by version 0 of application candy")
 
 		// Taken off the list it is used as long as a version has it.
 		w.wait(w.Applications.Set(w.ctx, "candy", ams.ApplicationPatch{Addons: []string{"vpn"}}))
@@ -227,13 +233,14 @@ func TestConcurrentAddonUpdates(t *testing.T) {
 	bubble(t, fake.Options{}, func(t *testing.T, w *world) {
 		w.addon("ssh")
 		var all sync.WaitGroup
-		for i := range 10 {
+		errs := make([]error, 10)
+		for i := range errs {
 			all.Go(func() {
-				_, err := w.Addons.Update(w.ctx, "ssh", addonPkg("ssh", fmt.Sprint("hook ", i)), ams.AddonOptions{})
-				require.NoError(t, err)
+				_, errs[i] = w.Addons.Update(w.ctx, "ssh", addonPkg("ssh", fmt.Sprint("hook ", i)), ams.AddonOptions{})
 			})
 		}
 		all.Wait()
+		require.NoError(t, errors.Join(errs...))
 		addon, err := w.Addons.Get(w.ctx, "ssh")
 		require.NoError(t, err)
 		require.Len(t, addon.Versions, 11)

@@ -93,7 +93,7 @@ func (c *change) fitsSomewhere(app *Application, v *Version) error {
 	if err != nil || len(nodes) == 0 {
 		return err
 	}
-	d := Demand{Charge: app.Resources.running(), Architecture: v.Architecture, VM: app.VM}
+	d := Demand{Charge: app.Resources.running(), Architecture: v.Architecture, VM: app.VM, GPUType: app.Resources.GPUType}
 	if v.Manifest.Encoder(app.VM) == EncoderGPU {
 		d.EncoderSlots = 1
 	}

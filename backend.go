@@ -60,7 +60,8 @@ type InstanceSpec struct {
 	Memory      Size
 	Disk        Size
 	// Labels are shown to people who look at the backend itself: "name",
-	// "application", "version", "tags", …
+	// "application", "version", "tags", … A key is of a-z and -, a value one line;
+	// all of them are 1 KiB at most. What breaks this is ErrInvalid.
 	Labels map[string]string
 }
 
@@ -171,7 +172,8 @@ type ImageExporter interface {
 	// OpenImage begins to read the image behind an alias of ours, as one file that
 	// ImportImage takes: a unified tarball. The file's SHA-256 is the image's
 	// fingerprint where the image was published by Publisher. The caller closes
-	// it. ErrNotFound; ErrUnsupported for an image that is in two files.
+	// it; reading ends when ctx does. ErrNotFound; ErrUnsupported for an image that
+	// is in two files.
 	OpenImage(ctx context.Context, cluster, alias string) (io.ReadCloser, error)
 }
 

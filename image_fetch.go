@@ -47,8 +47,9 @@ func (e *engine) fetchImage(ctx context.Context, image *Image, v *ImageVersion) 
 	}
 	stop(nil)
 	<-watched
+	var fault commitError
 	switch {
-	case err == nil, ctx.Err() != nil:
+	case err == nil, ctx.Err() != nil, errors.As(err, &fault):
 		return err
 	case errors.Is(err, errUnwanted):
 		return e.unqueueImage(ctx, image.ID, v.Number)
@@ -129,7 +130,7 @@ func (c *counter) Read(p []byte) (int, error) {
 // watch tells of the progress, and stops the fetch when nothing waits for it.
 func (f *fetching) watch(ctx context.Context, stop context.CancelCauseFunc) {
 	told := ""
-	var since time.Duration = fetchTell
+	since := fetchTell
 	for {
 		text := fmt.Sprintf("downloading, %d %% of %s", min(f.done.Load()*100/f.total, 100), Size(f.total).round())
 		if f.done.Load() >= f.total {
@@ -206,7 +207,12 @@ func (e *engine) stillWanted(ctx context.Context, id string, number int) error {
 	return e.unqueueImage(ctx, id, number)
 }
 
+// unqueueImage makes a version available again that nothing waits for any more. How
+// far its import got cannot be known, so that is undone first.
 func (e *engine) unqueueImage(ctx context.Context, id string, number int) error {
+	if err := e.undoImport(ctx, id, number); err != nil {
+		return err
+	}
 	return e.m.update(ctx, func(c *change) error {
 		image, err := c.Images().Get(id)
 		if err != nil || image.Status == ImageDeleted {

@@ -85,11 +85,11 @@ func (e *engine) importImage(ctx context.Context, image *Image, v *ImageVersion)
 // earlier try may have gone further than we were told: then it is removed.
 func (e *engine) imageDone(ctx context.Context, image *Image, number int, made BackendImage, failure error) error {
 	if failure != nil {
-		if err := e.dropImage(ctx, imageAlias(image.ID, number)); err != nil {
+		if err := e.undoImport(ctx, image.ID, number); err != nil {
 			return err
 		}
 	}
-	return e.m.update(context.WithoutCancel(ctx), func(c *change) error {
+	err := e.m.update(context.WithoutCancel(ctx), func(c *change) error {
 		row, err := c.Images().Get(image.ID)
 		if err != nil || row.Status == ImageDeleted {
 			return ignoreNotFound(err)
@@ -116,6 +116,29 @@ func (e *engine) imageDone(ctx context.Context, image *Image, number int, made B
 		c.wake = append(c.wake, wakePlace, wakeUpdates)
 		return errors.Join(c.putImage(&row), c.finish(op, failure))
 	})
+	if err != nil {
+		return commitError{err} // says nothing about the image
+	}
+	return nil
+}
+
+// undoImport removes from the backend what an import that is given up may have
+// left there. A version that is active all the same is none of that: the store may
+// have made a commit that it told us had failed.
+func (e *engine) undoImport(ctx context.Context, id string, number int) error {
+	var v *ImageVersion
+	err := e.m.view(ctx, func(tx Tx) error {
+		image, err := tx.Images().Get(id)
+		v = image.version(number)
+		return ignoreNotFound(err)
+	})
+	if err != nil {
+		return commitError{err}
+	}
+	if v == nil || v.Status == ImageActive {
+		return nil
+	}
+	return e.dropImage(ctx, imageAlias(id, number))
 }
 
 // cancelImage takes back what an operation wants of an image: one that is being

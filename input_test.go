@@ -36,8 +36,8 @@ func TestBadPackages(t *testing.T) {
 		code ams.Code
 		want string
 	}{
-		{name: "nothing", pkg: strings.NewReader(""), code: ams.ErrInvalid, want: "application package is empty"},
-		{name: "something else", pkg: strings.NewReader("7z\xbc\xaf and so on"), code: ams.ErrInvalid, want: `application package is neither a zip nor a tar archive (starts with "7z")`},
+		{name: "nothing", pkg: strings.NewReader(""), code: ams.ErrInvalid, want: "the package is empty"},
+		{name: "something else", pkg: strings.NewReader("7z\xbc\xaf and so on"), code: ams.ErrInvalid, want: `the package is neither a zip nor a tar archive (starts with "7z")`},
 		{name: "no manifest", pkg: zipOf("app.apk", "x"), code: ams.ErrInvalid, want: "app.apk: "},
 		{name: "no manifest at all", pkg: zipOf("README", "x"), code: ams.ErrInvalid, want: "manifest.yaml is missing from the package"},
 		{name: "manifest below", pkg: zipOf("candy/manifest.yaml", "name: candy"), code: ams.ErrInvalid, want: "manifest.yaml is missing from the package: found candy/manifest.yaml; it must be at the top level"},
@@ -57,7 +57,7 @@ func TestBadPackages(t *testing.T) {
 		{name: "wrong checksum", pkg: pkg("name: candy"), opts: ams.CreateOptions{Digest: strings.Repeat("0", 64)}, code: ams.ErrInvalid, want: "checksum mismatch: got "},
 		{name: "no checksum", pkg: pkg("name: candy"), opts: ams.CreateOptions{Digest: "abc"}, code: ams.ErrInvalid, want: `checksum "abc" is not a SHA-256 in hexadecimal`},
 		{name: "too large", pkg: io.MultiReader(pkg("name: candy"), bytes.NewReader(make([]byte, 2<<20))), code: ams.ErrTooLarge, want: "application package is larger than 1MB"},
-		{name: "unpacks to too much", pkg: pkg("name: candy", "zeros", strings.Repeat("\x00", 2<<20)), code: ams.ErrTooLarge, want: "application package is larger than 1MB"},
+		{name: "unpacks to too much", pkg: pkg("name: candy", "zeros", strings.Repeat("\x00", 2<<20)), code: ams.ErrTooLarge, want: "the package is larger than 1MB"},
 		{name: "hook is a directory", pkg: pkg("name: candy", "hooks/pre-start/x", "x"), code: ams.ErrInvalid, want: "hooks/pre-start is a directory, not an executable file"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -260,7 +260,7 @@ func (r *LaunchRequest) check() error {
 	}
 	faults := newManifestFaults()
 	faults.each("tags", "tag", r.Tags, func(at, tag string) { faults.tag(at, "tag", tag) })
-	faults.each("features", "feature", r.Features, func(at, name string) { faults.tag(at, "feature", name) })
+	faults.each("features", "feature", r.Features, faults.feature)
 	r.Resources.check(faults)
 	return faults.err()
 }

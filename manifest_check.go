@@ -48,15 +48,7 @@ func (m *Manifest) check(f *manifestFaults) {
 	f.each("addons", "addon", m.Addons, func(at, s string) { f.name(at, s, false) })
 	f.each("tags", "tag", m.Tags, func(at, s string) { f.tag(at, "tag", s) })
 	f.each("node-selector", "tag", m.NodeSelector, func(at, s string) { f.tag(at, "node-selector", s) })
-	f.each("features", "feature", m.Features, func(at, s string) {
-		fault := charsetFault(s, false)
-		if fault == "" && len(s) > maxNameLength {
-			fault = fmt.Sprintf("longer than %d characters", maxNameLength)
-		}
-		if fault != "" {
-			f.add(at, s, "feature %s is not allowed: %s", quote(s), fault)
-		}
-	})
+	f.each("features", "feature", m.Features, f.feature)
 	if m.BootPackage != "" {
 		f.androidPackage("boot-package", m.BootPackage)
 	}
@@ -180,6 +172,16 @@ func charsetFault(s string, colon bool) string {
 		}
 	}
 	return ""
+}
+
+func (f *manifestFaults) feature(field, s string) {
+	fault := charsetFault(s, false)
+	if fault == "" && len(s) > maxNameLength {
+		fault = fmt.Sprintf("longer than %d characters", maxNameLength)
+	}
+	if fault != "" {
+		f.add(field, s, "feature %s is not allowed: %s", quote(s), fault)
+	}
 }
 
 func (f *manifestFaults) tag(field, noun, s string) {

@@ -66,31 +66,33 @@ func (m *Manager) takePackage(ctx context.Context, r io.Reader, digest string) (
 	}
 	p := &parcel{blob: blob}
 	var members []archive.Entry
-	err = m.readPackage(ctx, blob, func(e archive.Entry, content io.Reader) error {
+	look := func(e archive.Entry) (func(io.Reader) error, error) {
 		members = append(members, archive.Entry{Name: e.Name, Dir: e.Dir})
 		switch {
 		case e.Dir:
-			return hookFault(e, packageHooks)
 		case e.Name == "manifest.yaml":
-			data, err := io.ReadAll(io.LimitReader(content, maxYAMLSize+1))
-			if err == nil {
-				p.manifest, err = ParseManifest(data)
-			}
-			return err
+			return p.readManifest, nil
 		case e.Name == "app.apk":
-			p.apk, err = m.readAPK(ctx, content)
-			return err
+			return func(content io.Reader) (err error) {
+				p.apk, err = m.readAPK(ctx, content, e.Size)
+				return err
+			}, nil
 		}
-		if err := hookFault(e, packageHooks); err != nil {
-			return err
-		}
-		_, err := io.Copy(io.Discard, content) // for its checksum
-		return err
-	})
+		return nil, hookFault(e, packageHooks)
+	}
+	err = m.openPackage(ctx, blob, func(a *archive.Archive) error { return a.Check(ctx, look) })
 	if err != nil {
 		return nil, err
 	}
 	return p, p.check(members)
+}
+
+func (p *parcel) readManifest(content io.Reader) error {
+	data, err := io.ReadAll(io.LimitReader(content, maxYAMLSize+1))
+	if err == nil {
+		p.manifest, err = ParseManifest(data)
+	}
+	return err
 }
 
 // check is for what concerns several members of the package.
@@ -130,19 +132,31 @@ func hookFault(e archive.Entry, hooks []string) error {
 	return nil
 }
 
-// readAPK reads what an APK says of itself. An APK is read from its end, so it
-// goes through the blob store; the sweep takes it from there.
-func (m *Manager) readAPK(ctx context.Context, r io.Reader) (APKInfo, error) {
-	blob, err := m.blobs.Write(ctx, r)
+// readAPK reads what an APK says of itself. An APK is read from its end: where it
+// lies in the package as it is, and otherwise in the blob store, where it is only
+// meanwhile. There an id follows it, so that nobody else has the same blob.
+func (m *Manager) readAPK(ctx context.Context, content io.Reader, size int64) (APKInfo, error) {
+	if at, ok := content.(io.ReaderAt); ok {
+		if _, err := io.Copy(io.Discard, content); err != nil { // for its checksum
+			return APKInfo{}, err
+		}
+		return apkInfo(at, size)
+	}
+	blob, err := m.blobs.Write(ctx, io.MultiReader(content, strings.NewReader(m.ids.New(m.now()))))
 	if err != nil {
 		return APKInfo{}, err
 	}
+	defer func() { _ = m.blobs.Delete(context.WithoutCancel(ctx), blob.Digest) }() // else the sweep does
 	file, err := m.blobs.Open(ctx, blob.Digest)
 	if err != nil {
 		return APKInfo{}, err
 	}
 	defer file.Close()
-	info, err := apk.Read(file, file.Size())
+	return apkInfo(file, size)
+}
+
+func apkInfo(r io.ReaderAt, size int64) (APKInfo, error) {
+	info, err := apk.Read(r, size)
 	if err != nil {
 		return APKInfo{}, Errorf(ErrInvalid, "app.apk: %w", err)
 	}
@@ -150,11 +164,6 @@ func (m *Manager) readAPK(ctx context.Context, r io.Reader) (APKInfo, error) {
 		Package: info.Package, MainActivity: info.MainActivity, VersionName: info.VersionName,
 		VersionCode: info.VersionCode, Permissions: info.Permissions, ABIs: info.ABIs,
 	}, nil
-}
-
-// readPackage calls fn for each member of a stored package.
-func (m *Manager) readPackage(ctx context.Context, blob BlobInfo, fn func(archive.Entry, io.Reader) error) error {
-	return m.openPackage(ctx, blob, func(a *archive.Archive) error { return a.Walk(ctx, fn) })
 }
 
 // writePackage writes those members of a stored package to tw that keep accepts,

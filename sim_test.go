@@ -83,7 +83,9 @@ const (
 func simulate(t *testing.T, store ams.Store, rnd *rand.Rand) {
 	opts := slow
 	opts.NodeCount = 4
-	w := newWorld(t, opts, func(c *ams.Config) { c.Store = store })
+	server := newImageServer()
+	server.add(remoteImage, "1.30.0-1", "remote 0")
+	w := newWorld(t, opts, func(c *ams.Config) { c.Store, c.ImageServer = store, server })
 	w.image()
 	ctx, cancel := context.WithTimeout(t.Context(), simTime)
 	defer cancel()
@@ -94,12 +96,15 @@ func simulate(t *testing.T, store ams.Store, rnd *rand.Rand) {
 	}
 	for ctx.Err() == nil {
 		w.trouble(rnd)
+		server.trouble(rnd)
 		sleep(ctx, time.Duration(rnd.IntN(60))*time.Second)
 	}
 	busy.Wait()
 	w.heal()
+	server.set(func() { server.fail, server.slow = nil, 0 })
 	time.Sleep(30 * time.Minute)
 	w.audit()
+	w.upToDate()
 	checkEvents(t, w)
 }
 
@@ -156,6 +161,47 @@ func (w *world) heal() {
 	}
 }
 
+const remoteImage = "noble:android16:amd64"
+
+// trouble makes the image server go wrong, or right again, or have something new.
+func (s *imageServer) trouble(rnd *rand.Rand) {
+	n := rnd.IntN(8)
+	if n == 0 {
+		s.add(remoteImage, fmt.Sprintf("1.30.%d-1", rnd.IntN(1000)), fmt.Sprint("meta", rnd.IntN(3)), fmt.Sprint("rootfs", rnd.Uint32()))
+	}
+	s.set(func() {
+		switch n {
+		case 1:
+			s.fail = ams.Errorf(ams.ErrUnavailable, "no route")
+		case 2:
+			s.fail, s.fails = ams.Errorf(ams.ErrDenied, "go away"), 1+rnd.IntN(4)
+		case 3:
+			s.slow = time.Duration(rnd.IntN(90)) * time.Second
+		case 4, 5:
+			s.fail, s.slow = nil, 0
+		}
+	})
+}
+
+// upToDate requires that every application is built from the newest of what it
+// depends on, or has failed to be.
+func (w *world) upToDate() {
+	w.t.Helper()
+	apps, _, err := w.Applications.List(w.ctx, ams.ApplicationFilter{Status: []ams.ApplicationStatus{ams.ApplicationReady}}, ams.Page{})
+	require.NoError(w.t, err)
+	for _, app := range apps {
+		if app.InhibitAutoUpdates {
+			continue
+		}
+		op, err := w.Applications.Refresh(w.ctx, app.ID)
+		if ams.CodeOf(err) == ams.ErrNotFound || ams.CodeOf(err) == ams.ErrState { // its image is gone, or of no use
+			continue
+		}
+		require.NoError(w.t, err)
+		require.Empty(w.t, op.Resources["version"], "%s should have been updated", app.Name)
+	}
+}
+
 // simCaller is a user who asks for random things and never minds the answer.
 type simCaller struct {
 	w    *world
@@ -188,6 +234,9 @@ func (c *simCaller) run(ctx context.Context) {
 
 func (c *simCaller) ask(ctx context.Context, app string) (ams.Operation, error) {
 	w := c.w.now.Load()
+	if c.rnd.IntN(3) == 0 {
+		return c.change(ctx, w, app)
+	}
 	switch n := c.rnd.IntN(20); {
 	case n == 0:
 		return w.Applications.Delete(ctx, app, false)
@@ -223,6 +272,55 @@ func (c *simCaller) ask(ctx context.Context, app string) (ams.Operation, error) 
 		return w.Instances.Restart(ctx, id, c.rnd.IntN(2) == 0)
 	default:
 		return w.Instances.Delete(ctx, id, c.rnd.IntN(2) == 0)
+	}
+}
+
+// change asks for something that concerns applications, addons and images.
+func (c *simCaller) change(ctx context.Context, w *ams.Manager, app string) (ams.Operation, error) {
+	addon := fmt.Sprint("addon", c.rnd.IntN(3))
+	addons := []string{addon}[:c.rnd.IntN(2)]
+	own := fmt.Sprintf("image%d-%d", c.name, c.made)
+	image := []string{jammy, remoteImage, own}[c.rnd.IntN(3)]
+	switch c.rnd.IntN(15) {
+	case 0, 1:
+		return w.Addons.Add(ctx, addon, addonPkg(addon, fmt.Sprint(c.rnd.Uint32())), ams.AddonOptions{})
+	case 2:
+		return w.Addons.Update(ctx, addon, addonPkg(addon, fmt.Sprint(c.rnd.IntN(5))), ams.AddonOptions{})
+	case 3:
+		return w.Addons.Delete(ctx, addon)
+	case 4:
+		return w.Applications.Set(ctx, app, ams.ApplicationPatch{Addons: addons, Image: &image})
+	case 5:
+		return w.Applications.Set(ctx, app, ams.ApplicationPatch{Features: []string{fmt.Sprint("f", c.rnd.IntN(4))}, InhibitAutoUpdates: ptr(c.rnd.IntN(4) == 0)})
+	case 6:
+		return w.Applications.Refresh(ctx, app)
+	case 7:
+		return w.Images.Update(ctx, image, fakeImage(fmt.Sprint("update", c.rnd.IntN(4))), ams.ImageOptions{})
+	case 8:
+		return w.Images.DeleteVersion(ctx, image, c.rnd.IntN(4))
+	case 9:
+		return w.Images.Sync(ctx, remoteImage)
+	case 10:
+		return w.Images.Delete(ctx, remoteImage, true)
+	case 11:
+		value := ""
+		if len(addons) > 0 {
+			value = addon
+		}
+		return ams.Operation{}, w.Settings.Set(ctx, "application.addons", value)
+	case 12:
+		c.made++
+		if len(c.mine) == 0 {
+			return ams.Operation{}, nil
+		}
+		return w.Images.Publish(ctx, c.mine[c.rnd.IntN(len(c.mine))], ams.PublishOptions{Name: fmt.Sprintf("image%d-%d", c.name, c.made), Force: true})
+	case 13:
+		c.made++
+		return w.Images.AddRemote(ctx, fmt.Sprintf("image%d-%d", c.name, c.made), remoteImage, ams.ImageOptions{})
+	default:
+		c.made++
+		c.mine = append(c.mine, fmt.Sprintf("inst%d-%d", c.name, c.made))
+		return w.Instances.Launch(ctx, ams.LaunchRequest{Name: c.mine[len(c.mine)-1], Image: image, Addons: addons})
 	}
 }
 

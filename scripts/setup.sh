@@ -47,6 +47,11 @@ if ! snap_lxd; then
 	have nft || want nftables
 	have ip || want iproute2
 	have setsid || want util-linux
+	# What LXD unpacks images with; its package brings some of them only.
+	have bzip2 || want bzip2
+	have xz || want xz-utils
+	have zstd || want zstd
+	have mksquashfs || want squashfs-tools
 fi
 
 why=

@@ -32,11 +32,13 @@ type Harness struct {
 	// the same n gives the same bytes. Their instances must have a POSIX sh with
 	// cat, echo, head, mkdir and sleep, and obey a graceful stop.
 	Image func(t *testing.T, n int) io.Reader
+	// Split returns such an image in two files, with Images.
+	Split func(t *testing.T, n int) ams.ImageFiles
 	// Operator acts on the backend's cluster as people do, past the backend.
 	Operator Operator
 
 	// The abilities that the backend promises.
-	Watch, Exec, Logs, Images, Publish bool
+	Watch, Exec, Logs, Images, Publish, Export bool
 	// Addresses promises that running instances get an IPv4 address.
 	Addresses bool
 }
@@ -78,6 +80,7 @@ func Run(t *testing.T, h Harness) {
 	t.Run("Absent", s.run(testAbsent))
 	t.Run("Refused", s.run(testRefused))
 	t.Run("DeleteRunning", s.run(testDeleteRunning))
+	t.Run("Labels", s.run(testLabels))
 	t.Run("Clusters", s.run(testClusters))
 	t.Run("ForeignInstance", s.run(testForeignInstance))
 	t.Run("Cancelled", s.run(testCancelled))
@@ -97,6 +100,9 @@ func Run(t *testing.T, h Harness) {
 	if h.Publish {
 		t.Run("Publish", s.run(testPublish))
 	}
+	if h.Export {
+		t.Run("Export", s.run(testExport))
+	}
 }
 
 // suite is what all tests share.
@@ -112,6 +118,7 @@ type suite struct {
 	logReader ams.LogReader
 	images    ams.ImageKeeper
 	publisher ams.Publisher
+	exporter  ams.ImageExporter
 }
 
 // promises compares the abilities with what was promised.
@@ -127,6 +134,8 @@ func (s *suite) promises(t *testing.T) {
 	require.Equal(t, s.h.Images, ok, "ImageKeeper promised, and there")
 	s.publisher, ok = ams.BackendAs[ams.Publisher](s.b)
 	require.Equal(t, s.h.Publish, ok, "Publisher promised, and there")
+	s.exporter, ok = ams.BackendAs[ams.ImageExporter](s.b)
+	require.Equal(t, s.h.Export, ok, "ImageExporter promised, and there")
 }
 
 // setup finds a node and puts the image there that the tests use, as a foreign

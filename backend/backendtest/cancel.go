@@ -51,6 +51,9 @@ func testCancelled(e *test) {
 	if e.publisher != nil {
 		calls["Publish"] = func() error { _, err := e.publisher.Publish(ctx, spec.Ref, newID()); return err }
 	}
+	if e.exporter != nil {
+		calls["OpenImage"] = func() error { _, err := e.exporter.OpenImage(ctx, e.cluster, newID()); return err }
+	}
 	for name, call := range calls {
 		begun := time.Now()
 		require.ErrorIs(e, call(), context.Canceled, name)

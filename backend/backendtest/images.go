@@ -3,7 +3,6 @@ package backendtest
 import (
 	"context"
 	"io"
-	"slices"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -15,7 +14,9 @@ func testImages(e *test) {
 	e.Run("Import", e.run(imageImport))
 	e.Run("Concurrently", e.run(imageConcurrently))
 	e.Run("TwoAliases", e.run(imageTwoAliases))
+	e.Run("Split", e.run(imageSplit))
 	e.Run("Invalid", e.run(imageInvalid))
+	e.Run("Stuck", e.run(imageStuck))
 	e.Run("ForeignAlias", e.run(imageForeignAlias))
 	e.Run("ForeignImage", e.run(imageForeign))
 	e.Run("NoAlias", e.run(imageNoAlias))
@@ -98,18 +99,91 @@ func imageTwoAliases(e *test) {
 	require.False(e, e.h.Operator.HasImage(e.T, one.Fingerprint))
 }
 
+// imageSplit imports images in two files, as it does those in one.
+func imageSplit(e *test) {
+	alias := "alias-" + newID()
+	made, err := e.images.ImportImage(e.ctx, e.cluster, alias, e.h.Split(e.T, 1))
+	require.NoError(e, err)
+	require.Contains(e, []string{"x86_64", "aarch64"}, made.Architecture)
+	e.hasImages(made)
+	again, err := e.images.ImportImage(e.ctx, e.cluster, alias, ams.ImageFiles{Meta: unread{e}, Rootfs: unread{e}})
+	require.NoError(e, err)
+	require.Equal(e, made, again)
+
+	spec := e.spec()
+	spec.Fingerprint = made.Fingerprint
+	e.cleanup(spec.Ref)
+	require.NoError(e, e.b.Create(e.ctx, spec))
+	require.NoError(e, e.b.Start(e.ctx, spec.Ref))
+	e.remove(spec.Ref)
+
+	same, err := e.images.ImportImage(e.ctx, e.cluster, "alias-"+newID(), e.h.Split(e.T, 1))
+	require.NoError(e, err)
+	require.Equal(e, made.Fingerprint, same.Fingerprint)
+	other, err := e.images.ImportImage(e.ctx, e.cluster, "alias-"+newID(), e.h.Split(e.T, 2))
+	require.NoError(e, err)
+	require.NotEqual(e, made.Fingerprint, other.Fingerprint)
+	e.hasImages(made, same, other)
+	for _, i := range []ams.BackendImage{other, made, same} {
+		require.True(e, e.h.Operator.HasImage(e.T, i.Fingerprint))
+		require.NoError(e, e.images.DeleteImage(e.ctx, e.cluster, i.Alias))
+	}
+	require.False(e, e.h.Operator.HasImage(e.T, made.Fingerprint))
+}
+
 func imageInvalid(e *test) {
 	for _, bad := range []string{"", "not an image at all"} {
-		_, err := e.images.ImportImage(e.ctx, e.cluster, "alias-"+newID(), unified(text(bad)))
-		require.ErrorIs(e, err, ams.ErrInvalid, "%q", bad)
+		for what, files := range map[string]ams.ImageFiles{
+			"unified":  unified(text(bad)),
+			"metadata": {Meta: text(bad), Rootfs: e.h.Split(e.T, 1).Rootfs},
+			"rootfs":   {Meta: e.h.Split(e.T, 1).Meta, Rootfs: text(bad)},
+		} {
+			_, err := e.images.ImportImage(e.ctx, e.cluster, "alias-"+newID(), files)
+			require.ErrorIs(e, err, ams.ErrInvalid, "%s %q", what, bad)
+		}
 	}
+	_, err := e.images.ImportImage(e.ctx, e.cluster, "alias-"+newID(), ams.ImageFiles{})
+	require.ErrorIs(e, err, ams.ErrInvalid, "no file")
 	for _, mark := range [][2]string{{"", "alias"}, {e.cluster, ""}} {
 		_, err := e.images.ImportImage(e.ctx, mark[0], mark[1], unified(e.h.Image(e.T, 1)))
 		require.ErrorIs(e, err, ams.ErrInvalid)
 	}
-	_, err := e.images.ImportImage(e.ctx, e.cluster, "alias-"+newID(), unified(io.MultiReader(
-		io.LimitReader(e.h.Image(e.T, 1), 100), failing{})))
-	require.ErrorIs(e, err, io.ErrUnexpectedEOF, "the reader's error")
+	for _, file := range []string{"unified", "metadata", "rootfs"} {
+		files := unified(e.h.Image(e.T, 1))
+		if file != "unified" {
+			files = e.h.Split(e.T, 1)
+		}
+		broken := &files.Meta
+		if file == "rootfs" {
+			broken = &files.Rootfs
+		}
+		*broken = io.MultiReader(io.LimitReader(*broken, 1000), failing{})
+		_, err = e.images.ImportImage(e.ctx, e.cluster, "alias-"+newID(), files)
+		require.ErrorIs(e, err, io.ErrUnexpectedEOF, "the reader's error")
+	}
+	require.Never(e, func() bool {
+		list, err := e.images.ListImages(e.ctx, e.cluster)
+		return err != nil || len(list) > 0
+	}, 300*time.Millisecond, 50*time.Millisecond, "part of an image was taken for an image")
+}
+
+// imageStuck has files that are never read to their ends: the context ends it.
+func imageStuck(e *test) {
+	for _, split := range []bool{false, true} {
+		r, w := io.Pipe()
+		files := unified(io.MultiReader(io.LimitReader(e.h.Image(e.T, 1), 1000), r))
+		if split {
+			files = e.h.Split(e.T, 1)
+			files.Rootfs = io.MultiReader(io.LimitReader(files.Rootfs, 1000), r)
+		}
+		ctx, cancel := context.WithTimeout(e.ctx, 100*time.Millisecond)
+		begun := time.Now()
+		_, err := e.images.ImportImage(ctx, e.cluster, "alias-"+newID(), files)
+		cancel()
+		require.ErrorIs(e, err, context.DeadlineExceeded)
+		require.Less(e, time.Since(begun), soon)
+		require.NoError(e, w.Close())
+	}
 	e.hasImages()
 }
 
@@ -161,102 +235,6 @@ func imageNoAlias(e *test) {
 		e.hasImages()
 	}
 	require.False(e, e.h.Operator.HasImage(e.T, made.Fingerprint))
-}
-
-// testPublish makes an image of an instance, and an instance of that.
-func testPublish(e *test) {
-	spec := e.start()
-	alias := "published-" + newID()
-	_, err := e.publisher.Publish(e.ctx, spec.Ref, alias)
-	require.ErrorIs(e, err, ams.ErrState, "of a running instance")
-	if e.execer != nil {
-		_, _, errs := e.sh(spec.Ref, "mkdir -p /var/lib/anbox/logs; echo kept > /var/lib/anbox/logs/mark", nil)
-		require.Empty(e, errs)
-	}
-	require.NoError(e, e.b.Stop(e.ctx, spec.Ref, false, 30*time.Second))
-	made, err := e.publisher.Publish(e.ctx, spec.Ref, alias)
-	require.NoError(e, err)
-	require.Equal(e, alias, made.Alias)
-	require.Positive(e, made.Size)
-	require.NotEqual(e, spec.Fingerprint, made.Fingerprint)
-	again, err := e.publisher.Publish(e.ctx, spec.Ref, alias)
-	require.NoError(e, err)
-	require.Equal(e, made, again)
-	require.NoError(e, e.b.Delete(e.ctx, spec.Ref))
-	if e.images != nil {
-		e.hasImages(made)
-	}
-
-	launched := e.spec()
-	launched.Fingerprint = made.Fingerprint
-	e.cleanup(launched.Ref)
-	require.NoError(e, e.b.Create(e.ctx, launched))
-	require.NoError(e, e.b.Start(e.ctx, launched.Ref))
-	e.remove(launched.Ref)
-
-	e.Run("Concurrently", e.run(publishConcurrently))
-	e.Run("Cancelled", e.run(publishCancelled))
-	if e.images == nil {
-		e.h.Operator.RemoveImage(e.T, made.Fingerprint)
-		return
-	}
-	require.NoError(e, e.images.DeleteImage(e.ctx, e.cluster, alias))
-	require.False(e, e.h.Operator.HasImage(e.T, made.Fingerprint))
-}
-
-func publishConcurrently(e *test) {
-	spec := e.create()
-	alias := "published-" + newID()
-	results := make(chan ams.BackendImage, 4)
-	e.together(cap(results), func() error {
-		made, err := e.publisher.Publish(e.ctx, spec.Ref, alias)
-		results <- made
-		return err
-	})
-	var all []ams.BackendImage
-	for range cap(results) {
-		all = append(all, <-results)
-	}
-	require.Len(e, slices.Compact(all), 1)
-	e.remove(spec.Ref)
-	if e.images != nil {
-		e.hasImages(all[0])
-		require.NoError(e, e.images.DeleteImage(e.ctx, e.cluster, alias))
-	} else {
-		e.h.Operator.RemoveImage(e.T, all[0].Fingerprint)
-	}
-}
-
-// publishCancelled gives up publications after various times: asking again makes
-// one image, and after its deletion none appears.
-func publishCancelled(e *test) {
-	spec := e.create()
-	defer e.remove(spec.Ref)
-	alias := "published-" + newID()
-	publish := func(after time.Duration) {
-		ctx, cancel := context.WithTimeout(e.ctx, after*time.Millisecond)
-		defer cancel()
-		begun := time.Now()
-		_, _ = e.publisher.Publish(ctx, spec.Ref, alias)
-		require.Less(e, time.Since(begun), soon)
-	}
-	for _, after := range []time.Duration{0, 5, 15, 30, 60, 100} {
-		publish(after)
-		made, err := e.publisher.Publish(e.ctx, spec.Ref, alias)
-		require.NoError(e, err)
-		if e.images == nil {
-			e.h.Operator.RemoveImage(e.T, made.Fingerprint)
-			continue
-		}
-		e.hasImages(made)
-		require.NoError(e, e.images.DeleteImage(e.ctx, e.cluster, alias))
-		publish(after)
-		require.NoError(e, e.images.DeleteImage(e.ctx, e.cluster, alias))
-		require.Never(e, func() bool {
-			list, err := e.images.ListImages(e.ctx, e.cluster)
-			return err == nil && len(list) > 0
-		}, 300*time.Millisecond, 50*time.Millisecond, "an image appeared after its deletion")
-	}
 }
 
 // unread fails the test when it is read.

@@ -23,6 +23,7 @@ const (
 	VerbListImages        = "list-images"
 	VerbDeleteFingerprint = "delete-fingerprint"
 	VerbPublish           = "publish"
+	VerbOpenImage         = "open-image"
 	VerbRun               = "run" // of the guest
 )
 

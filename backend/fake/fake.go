@@ -5,7 +5,7 @@
 // takes, faults, lost replies, hangs, lost nodes and interference from outside
 // are at the test's command. All waiting goes through package time and ends with
 // the caller's context, so it runs in a testing/synctest bubble; it starts no
-// goroutines that outlive a call.
+// goroutines that outlive a call, unless they sit in a read of the caller's.
 package fake
 
 import (
@@ -20,13 +20,14 @@ import (
 )
 
 var (
-	_ ams.Backend     = (*Backend)(nil)
-	_ ams.Watcher     = (*Backend)(nil)
-	_ ams.Execer      = (*Backend)(nil)
-	_ ams.LogReader   = (*Backend)(nil)
-	_ ams.ImageKeeper = (*Backend)(nil)
-	_ ams.Publisher   = (*Backend)(nil)
-	_ ams.Guest       = (*Backend)(nil)
+	_ ams.Backend       = (*Backend)(nil)
+	_ ams.Watcher       = (*Backend)(nil)
+	_ ams.Execer        = (*Backend)(nil)
+	_ ams.LogReader     = (*Backend)(nil)
+	_ ams.ImageKeeper   = (*Backend)(nil)
+	_ ams.Publisher     = (*Backend)(nil)
+	_ ams.ImageExporter = (*Backend)(nil)
+	_ ams.Guest         = (*Backend)(nil)
 )
 
 // Options sets up a fake cluster. The zero value is one node and no delays.

@@ -26,14 +26,18 @@ func testBackend(t *testing.T, opts fake.Options) {
 		require.NoError(t, b.Close())
 	})
 	backendtest.Run(t, backendtest.Harness{
-		New:       func(*testing.T) ams.Backend { return b },
-		Image:     func(_ *testing.T, n int) io.Reader { return strings.NewReader(fmt.Sprint("image ", n)) },
+		New:   func(*testing.T) ams.Backend { return b },
+		Image: func(_ *testing.T, n int) io.Reader { return strings.NewReader(fmt.Sprint("image ", n)) },
+		Split: func(_ *testing.T, n int) ams.ImageFiles {
+			return ams.ImageFiles{Meta: strings.NewReader("metadata"), Rootfs: strings.NewReader(fmt.Sprint("files ", n))}
+		},
 		Operator:  operator{b},
 		Watch:     true,
 		Exec:      true,
 		Logs:      true,
 		Images:    true,
 		Publish:   true,
+		Export:    true,
 		Addresses: true,
 	})
 }

@@ -1,13 +1,8 @@
 package fake
 
 import (
-	"bytes"
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"fmt"
-	"io"
 	"slices"
 	"time"
 
@@ -16,10 +11,12 @@ import (
 
 // image is an image as the cluster holds it, and as the journal keeps it.
 type image struct {
-	Fingerprint  string
+	Fingerprint  string // the SHA-256 of its file, or of its two files one after the other
 	Cluster      string // the mark; empty in a foreign one
 	Architecture string
 	Size         int64
+	Split        bool   // it is in two files
+	Content      []byte // its one file; nil if that is larger than maxContent
 	PublishedOf  string // the id of the instance it was made from
 	CreatedAt    time.Time
 }
@@ -30,88 +27,6 @@ type alias struct {
 	Name        string
 	Fingerprint string
 	Cluster     string
-}
-
-// headSize is how much of an image is looked at.
-const headSize = 1024
-
-// ImportImage implements ams.ImageKeeper. Any bytes are an image, but none, and
-// those that begin with "not an image". An image that says "architecture: NAME"
-// in its first KiB has that architecture, others "x86_64". The content is hashed
-// and not kept.
-func (b *Backend) ImportImage(ctx context.Context, cluster, name string, files ams.ImageFiles) (made ams.BackendImage, err error) {
-	err = b.call(ctx, VerbImportImage, name, func() error {
-		unlock, err := b.lock(ctx, "alias "+name)
-		if err != nil {
-			return err
-		}
-		defer unlock()
-		var done bool
-		b.mu.Lock()
-		epoch := b.epoch
-		made, done, err = b.ownAlias(cluster, name)
-		b.mu.Unlock()
-		if done || err != nil {
-			return err
-		}
-		img, err := readImage(ctx, files.Meta)
-		if err != nil {
-			return err
-		}
-		if err := sleep(ctx, epoch, b.opts.ImportTime); err != nil {
-			return err
-		}
-		img.Cluster = cluster
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		made, err = b.addImage(img, name)
-		return err
-	})
-	return made, err
-}
-
-// readImage reads and hashes an image.
-func readImage(ctx context.Context, r io.Reader) (*image, error) {
-	var head bytes.Buffer
-	hash := sha256.New()
-	var size int64
-	buf := make([]byte, 64<<10)
-	for {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		n, err := r.Read(buf)
-		hash.Write(buf[:n])
-		head.Write(buf[:min(n, headSize-head.Len())])
-		size += int64(n)
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			return nil, fmt.Errorf("reading the image: %w", err)
-		}
-	}
-	if size == 0 || bytes.HasPrefix(head.Bytes(), []byte("not an image")) {
-		return nil, ams.Errorf(ams.ErrInvalid, "this is not an image")
-	}
-	return newImage(hash.Sum(nil), head.Bytes(), size), nil
-}
-
-// newImage returns the image with that hash, head and size.
-func newImage(hash, head []byte, size int64) *image {
-	img := &image{Fingerprint: hex.EncodeToString(hash), Architecture: "x86_64", Size: size}
-	if _, after, ok := bytes.Cut(head, []byte("architecture:")); ok {
-		if words := bytes.Fields(after); len(words) > 0 {
-			img.Architecture = string(bytes.Trim(words[0], `"`))
-		}
-	}
-	return img
-}
-
-// hashed returns the image with that content.
-func hashed(content []byte) *image {
-	sum := sha256.Sum256(content)
-	return newImage(sum[:], content[:min(headSize, len(content))], int64(len(content)))
 }
 
 // ownAlias returns the image behind an alias, if that exists and is ours. b.mu
@@ -228,67 +143,4 @@ func (b *Backend) ListImages(ctx context.Context, cluster string) (list []ams.Ba
 		return cmp.Or(cmp.Compare(x.Alias, y.Alias), cmp.Compare(x.Fingerprint, y.Fingerprint))
 	})
 	return list, err
-}
-
-// Publish implements ams.Publisher. The image has the architecture of the one
-// the instance was made from, and a fingerprint of its own.
-func (b *Backend) Publish(ctx context.Context, ref ams.Ref, name string) (made ams.BackendImage, err error) {
-	err = b.call(ctx, VerbPublish, ref.ID, func() error {
-		unlock, err := b.lock(ctx, "alias "+name)
-		if err != nil {
-			return err
-		}
-		defer unlock()
-		var done bool
-		b.mu.Lock()
-		epoch := b.epoch
-		made, done, err = b.ownAlias(ref.Cluster, name)
-		b.mu.Unlock()
-		if done || err != nil {
-			return err
-		}
-		unlockInstance, err := b.lock(ctx, "instance "+ref.ID)
-		if err != nil {
-			return err
-		}
-		defer unlockInstance()
-		b.mu.Lock()
-		img, err := b.publishable(ref)
-		b.mu.Unlock()
-		if err != nil {
-			return err
-		}
-		if err := sleep(ctx, epoch, b.opts.PublishTime); err != nil {
-			return err
-		}
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		made, err = b.addImage(img, name)
-		return err
-	})
-	return made, err
-}
-
-// publishable returns the image to be made of a stopped instance. b.mu is held.
-func (b *Backend) publishable(ref ams.Ref) (*image, error) {
-	i, err := b.finds(ref)
-	if err != nil {
-		return nil, err
-	}
-	if i.Power != ams.PowerStopped {
-		return nil, ams.Errorf(ams.ErrState, "instance %q is %s, not stopped", ref.ID, i.Power)
-	}
-	b.publishes++
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s %s %d", ref.ID, i.Attempt, b.publishes))
-	img := &image{
-		Fingerprint:  hex.EncodeToString(sum[:]),
-		Cluster:      ref.Cluster,
-		Architecture: "x86_64",
-		Size:         1 << 20,
-		PublishedOf:  ref.ID,
-	}
-	if parent := b.images[i.Fingerprint]; parent != nil {
-		img.Architecture, img.Size = parent.Architecture, parent.Size
-	}
-	return img, nil
 }

@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/openams/ams"
@@ -21,8 +23,10 @@ type instance struct {
 	Fingerprint string
 	VM          bool
 	CPUs        int
+	PinCPUs     bool
 	Memory      ams.Size
 	Disk        ams.Size
+	Labels      map[string]string
 	Power       ams.Power
 	Address     string
 	Logs        map[string][]byte
@@ -94,6 +98,9 @@ func (b *Backend) Create(ctx context.Context, spec ams.InstanceSpec) error {
 		if spec.ID == "" || spec.Cluster == "" {
 			return ams.Errorf(ams.ErrInvalid, "create: cluster and id must be set")
 		}
+		if err := checkLabels(spec.Labels); err != nil {
+			return err
+		}
 		b.mu.Lock()
 		made, err := b.startCreate(spec)
 		b.mu.Unlock()
@@ -118,6 +125,24 @@ func (b *Backend) Create(ctx context.Context, spec ams.InstanceSpec) error {
 		b.saveInstance(made)
 		return cmp.Or(err, b.broken)
 	})
+}
+
+// maxLabels bounds the keys and values of all labels.
+const maxLabels = 1 << 10
+
+// checkLabels checks the labels as backend/lxd does.
+func checkLabels(labels map[string]string) error {
+	size := 0
+	for key, value := range labels {
+		if key == "" || strings.Trim(key, "abcdefghijklmnopqrstuvwxyz-") != "" || strings.Contains(value, "\n") {
+			return ams.Errorf(ams.ErrInvalid, "label %q: a key must be of a-z and -, and a value one line", key)
+		}
+		size += len(key) + len(value)
+	}
+	if size > maxLabels {
+		return ams.Errorf(ams.ErrInvalid, "labels: must be %d bytes in all at most, not %d", maxLabels, size)
+	}
+	return nil
 }
 
 // startCreate returns the instance to be made, or nil if it exists. It is in the
@@ -148,8 +173,10 @@ func (b *Backend) startCreate(spec ams.InstanceSpec) (*instance, error) {
 		Fingerprint: spec.Fingerprint,
 		VM:          spec.VM,
 		CPUs:        spec.CPUs,
+		PinCPUs:     spec.PinCPUs,
 		Memory:      spec.Memory,
 		Disk:        spec.Disk,
+		Labels:      maps.Clone(spec.Labels),
 		Power:       ams.PowerStopped,
 	}
 	b.saveInstance(made)

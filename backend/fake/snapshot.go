@@ -29,6 +29,7 @@ type ImageState struct {
 	Cluster      string // the mark; empty in a foreign one
 	Architecture string
 	Size         int64
+	Split        bool     // it is in two files
 	PublishedOf  string   // the id of the instance it was made from
 	Aliases      []string // sorted
 }
@@ -48,8 +49,10 @@ func (b *Backend) Snapshot() Snapshot {
 				Fingerprint: i.Fingerprint,
 				VM:          i.VM,
 				CPUs:        i.CPUs,
+				PinCPUs:     i.PinCPUs,
 				Memory:      i.Memory,
 				Disk:        i.Disk,
+				Labels:      maps.Clone(i.Labels),
 			},
 			Name:    i.Name,
 			Foreign: i.Foreign,
@@ -69,6 +72,7 @@ func (b *Backend) Snapshot() Snapshot {
 			Cluster:      i.Cluster,
 			Architecture: i.Architecture,
 			Size:         i.Size,
+			Split:        i.Split,
 			PublishedOf:  i.PublishedOf,
 			Aliases:      names,
 		})

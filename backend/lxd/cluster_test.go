@@ -6,14 +6,19 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"math/big"
 	"net"
+	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -80,6 +85,20 @@ func TestCluster(t *testing.T) {
 	bad := ams.InstanceSpec{Ref: ams.Ref{Cluster: cluster, ID: "bad", Node: "lxd9"}, Attempt: "1", Fingerprint: image.Fingerprint}
 	require.ErrorIs(t, b.Create(ctx, bad), ams.ErrNotFound)
 
+	// An image published on a member that is not the one asked is everywhere before
+	// Publish returns.
+	for _, id := range []string{"maker", "spare"} {
+		spec := ams.InstanceSpec{Ref: ams.Ref{Cluster: cluster, ID: id, Node: "lxd2"}, Attempt: "1", Fingerprint: image.Fingerprint}
+		refs = append(refs, spec.Ref)
+		require.NoError(t, b.Create(ctx, spec))
+	}
+	published, err := b.Publish(ctx, refs[3], "published")
+	require.NoError(t, err)
+	for _, m := range members {
+		require.FileExists(t, filepath.Join(m.Dir, "images", published.Fingerprint))
+		require.FileExists(t, filepath.Join(m.Dir, "images", image.Fingerprint))
+	}
+
 	heard := make(chan string, 100)
 	go func() { _ = b.Watch(ctx, cluster, func(id string) { heard <- id }) }()
 	require.Eventually(t, func() bool {
@@ -102,32 +121,52 @@ func TestCluster(t *testing.T) {
 		}
 		return len(nodes) == 3 && !nodes[2].Online && nodes[2].Capacity.CPUs > 0
 	}, time.Minute, 500*time.Millisecond, "the member is offline")
-	list, err := b.List(ctx, cluster)
-	require.NoError(t, err)
-	require.Len(t, list, 3)
-	require.Equal(t, ams.PowerRunning, list[0].Power)
-	require.Equal(t, ams.PowerUnknown, list[2].Power)
-	seen, err := b.Get(ctx, refs[2])
-	if err != nil {
+	lost := bad
+	lost.Node = "lxd2"
+	var list []ams.Seen
+	var seen ams.Seen
+	// Each waits long for the member: all at once, on one instance each.
+	errs := together(
+		func() error { return b.Create(ctx, lost) },
+		func() error { return b.Stop(ctx, refs[2], true, 0) },
+		func() error { return b.Delete(ctx, refs[3]) },
+		func() error { return b.Start(ctx, refs[4]) },
+		func() (err error) { seen, err = b.Get(ctx, refs[2]); return err },
+		func() (err error) { list, err = b.List(ctx, cluster); return err },
+	)
+	for _, err := range errs[:4] {
 		require.ErrorIs(t, err, ams.ErrUnavailable)
+	}
+	if errs[4] != nil {
+		require.ErrorIs(t, errs[4], ams.ErrUnavailable)
 	} else {
 		require.Equal(t, ams.PowerUnknown, seen.Power)
 	}
-	for _, call := range []func() error{
-		func() error { return b.Delete(ctx, refs[2]) },
-		func() error { return b.Start(ctx, refs[2]) },
-		func() error { return b.Stop(ctx, refs[2], true, 0) },
-	} {
-		require.ErrorIs(t, call(), ams.ErrUnavailable)
+	require.NoError(t, errs[5])
+	require.Len(t, list, 5)
+	require.Equal(t, ams.PowerRunning, list[0].Power)
+	require.Equal(t, ams.PowerUnknown, list[2].Power)
+
+	// What was published there outlives it.
+	for _, node := range []string{"lxd0", "lxd1"} {
+		spec := ams.InstanceSpec{Ref: ams.Ref{Cluster: cluster, ID: "of-" + node, Node: node}, Attempt: "1", Fingerprint: published.Fingerprint}
+		require.NoError(t, b.Create(ctx, spec))
+		require.NoError(t, b.Start(ctx, spec.Ref))
+		require.NoError(t, b.Stop(ctx, spec.Ref, true, 0))
+		require.NoError(t, b.Delete(ctx, spec.Ref))
 	}
-	lost := bad
-	lost.Node = "lxd2"
-	require.ErrorIs(t, b.Create(ctx, lost), ams.ErrUnavailable)
+	r, err := b.OpenImage(ctx, cluster, "published")
+	require.NoError(t, err)
+	hash := sha256.New()
+	_, err = io.Copy(hash, r)
+	require.NoError(t, err)
+	require.NoError(t, r.Close())
+	require.Equal(t, published.Fingerprint, hex.EncodeToString(hash.Sum(nil)))
 
 	require.NoError(t, members[2].Restart(ctx))
 	require.Eventually(t, func() bool {
 		list, err := b.List(ctx, cluster)
-		return err == nil && len(list) == 3 && list[2].Power == ams.PowerRunning
+		return err == nil && len(list) == 5 && list[2].Power == ams.PowerRunning
 	}, time.Minute, 500*time.Millisecond, "the member is back with its instance")
 	for _, ref := range refs {
 		require.Eventually(t, func() bool {
@@ -139,9 +178,21 @@ func TestCluster(t *testing.T) {
 		}, time.Minute, 500*time.Millisecond)
 	}
 	require.NoError(t, b.DeleteImage(ctx, cluster, "base"))
+	require.NoError(t, b.DeleteImage(ctx, cluster, "published"))
 	images, err := b.ListImages(ctx, cluster)
 	require.NoError(t, err)
 	require.Empty(t, images)
+}
+
+// together calls all at once and returns their errors.
+func together(calls ...func() error) []error {
+	errs := make([]error, len(calls))
+	var all sync.WaitGroup
+	for n, call := range calls {
+		all.Go(func() { errs[n] = call() })
+	}
+	all.Wait()
+	return errs
 }
 
 // startCluster starts three daemons and returns how to reach them over TLS.
@@ -289,6 +340,26 @@ func TestRequest(t *testing.T) {
 	require.Equal(t, "3000041472", i.Devices["root"]["size"], "a multiple of 64 KiB")
 	require.Equal(t, d.Bridge, i.Devices["eth0"]["network"])
 	require.NoError(t, b.Delete(t.Context(), spec.Ref))
+
+	pinned := spec
+	pinned.CPUs, pinned.PinCPUs = 1, true
+	pinned.Labels = map[string]string{"name": "one", "tags": "a, b"}
+	require.NoError(t, b.Create(t.Context(), pinned))
+	i, _, err = c.GetInstance("ams-request")
+	require.NoError(t, err)
+	require.Equal(t, "1", i.Config["limits.cpu"])
+	require.NotContains(t, i.Config, "limits.cpu.allowance")
+	require.Equal(t, "one", i.Config["user.ams.label.name"])
+	require.Equal(t, "a, b", i.Config["user.ams.label.tags"])
+	require.NoError(t, b.Start(t.Context(), pinned.Ref))
+	require.Eventually(t, func() bool {
+		var out bytes.Buffer
+		_, err := b.Exec(t.Context(), pinned.Ref, ams.ExecRequest{Command: []string{"nproc"}, Stdout: &out})
+		require.NoError(t, err)
+		return out.String() == "1\n"
+	}, time.Minute, 50*time.Millisecond, "CPUs of its own")
+	require.NoError(t, b.Stop(t.Context(), pinned.Ref, true, 0))
+	require.NoError(t, b.Delete(t.Context(), pinned.Ref))
 
 	for _, id := range []string{"", "UPPER", "a/b", "../x", "a b", "end-", string(bytes.Repeat([]byte("x"), 60))} {
 		bad := spec

@@ -23,6 +23,9 @@ func (b *Backend) Create(ctx context.Context, spec ams.InstanceSpec) error {
 	if err := checkRef(spec.Ref); err != nil {
 		return err
 	}
+	if err := checkLabels(spec.Labels); err != nil {
+		return err
+	}
 	if !b.clustered && spec.Node != b.name {
 		return &ams.Error{Code: ams.ErrNotFound, Kind: "node", ID: spec.Node}
 	}
@@ -129,15 +132,19 @@ func (b *Backend) post(name string, spec ams.InstanceSpec) api.InstancesPost {
 	if spec.Memory > 0 {
 		req.Config["limits.memory"] = strconv.FormatInt(int64(spec.Memory), 10)
 	}
-	switch {
-	case spec.VM:
+	for key, value := range spec.Labels {
+		req.Config[labelPrefix+key] = value
+	}
+	if spec.VM {
 		req.Type = api.InstanceTypeVM
-		if spec.CPUs > 0 {
-			req.Config["limits.cpu"] = strconv.Itoa(spec.CPUs)
-		}
-	case spec.CPUs > 0:
+	}
+	switch {
+	case spec.CPUs <= 0:
+	case spec.VM || spec.PinCPUs:
+		req.Config["limits.cpu"] = strconv.Itoa(spec.CPUs)
+	default:
 		// A share of the time of all CPUs, rather than some CPUs of its own, which
-		// LXD would have to balance anew with every start and stop.
+		// LXD has to balance anew with every start and stop.
 		req.Config["limits.cpu.allowance"] = fmt.Sprintf("%dms/100ms", 100*spec.CPUs)
 	}
 	root := maps.Clone(b.root)

@@ -2,27 +2,37 @@ package lxd
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"errors"
-	"hash"
-	"io"
+	"net/url"
 	"slices"
 	"strings"
-	"sync"
 
-	client "github.com/canonical/lxd/client"
 	"github.com/canonical/lxd/shared/api"
 
 	"github.com/openams/ams"
 )
 
-// The marks of an image, in its properties.
+// The marks of an image, encoded in what LXD holds for the name of its file. Its
+// properties would not do: they are part of the image, so that one that comes from
+// another cluster brings that one's; and LXD 5.0 dies of an upload that is to add
+// properties to an image that has none.
 const (
 	imageCluster = "ams.cluster"
 	imageAlias   = "ams.alias"
 	imageOf      = "ams.instance" // of a published one: id and attempt
 )
+
+func imageMarks(cluster, alias string) url.Values {
+	return url.Values{imageCluster: {cluster}, imageAlias: {alias}}
+}
+
+// marksOf returns the marks of an image, which has none if it is not ours.
+func marksOf(i *api.Image) url.Values {
+	marks, err := url.ParseQuery(i.Filename)
+	if err != nil {
+		return nil
+	}
+	return marks
+}
 
 // imagesKey is the lock for what looks at an image's aliases and then acts.
 const imagesKey = "images"
@@ -42,10 +52,18 @@ func checkAlias(cluster, alias string) error {
 }
 
 // ImportImage implements ams.ImageKeeper. It takes what LXD does: a unified
-// tarball, compressed or not. The image is streamed and LXD checks it.
+// tarball, or a metadata tarball with a squashfs, a tarball or a virtual machine's
+// qcow2 disk. Tarballs may be compressed with gzip, xz, bzip2 or zstd, where LXD's
+// machine has the program for that. The image is streamed, and LXD checks it.
+//
+// A read of files that never returns is left behind with a goroutine when ctx
+// ends.
 func (b *Backend) ImportImage(ctx context.Context, cluster, alias string, files ams.ImageFiles) (ams.BackendImage, error) {
 	if err := checkAlias(cluster, alias); err != nil {
 		return ams.BackendImage{}, err
+	}
+	if files.Meta == nil {
+		return ams.BackendImage{}, ams.Errorf(ams.ErrInvalid, "image %q: there is no file", alias)
 	}
 	unlock, err := b.locks.lock(ctx, "alias "+alias)
 	if err != nil {
@@ -56,7 +74,7 @@ func (b *Backend) ImportImage(ctx context.Context, cluster, alias string, files 
 	if found || err != nil {
 		return have, err
 	}
-	fingerprint, err := b.upload(ctx, cluster, alias, files.Meta)
+	fingerprint, err := b.upload(ctx, cluster, alias, files)
 	if err != nil {
 		return ams.BackendImage{}, err
 	}
@@ -88,51 +106,6 @@ func (b *Backend) ownAlias(ctx context.Context, cluster, alias string) (ams.Back
 
 func backendImage(i *api.Image, alias string) ams.BackendImage {
 	return ams.BackendImage{Alias: alias, Fingerprint: i.Fingerprint, Architecture: i.Architecture, Size: i.Size, CreatedAt: i.UploadedAt}
-}
-
-// upload sends an image, marked, without alias, and returns its fingerprint. An
-// image that is there already is kept as it is, whosever it is.
-func (b *Backend) upload(ctx context.Context, cluster, alias string, r io.Reader) (string, error) {
-	in := &hashing{r: r, hash: sha256.New()}
-	var op api.Operation
-	post := api.ImagesPost{}
-	post.Properties = map[string]string{imageCluster: cluster, imageAlias: alias}
-	err := b.do(ctx, func(c server) error {
-		o, err := c.CreateImage(post, &client.ImageCreateArgs{MetaFile: in, MetaName: "image"})
-		if err == nil {
-			op = o.Get()
-		}
-		return err
-	})
-	if readErr := in.failure(); readErr != nil && ctx.Err() == nil {
-		return "", readErr
-	}
-	if err != nil {
-		return "", err
-	}
-	err = b.wait(ctx, op)
-	fingerprint := in.sum()
-	if err == nil {
-		return fingerprint, nil
-	}
-	if ams.CodeOf(err) == ams.ErrNoSpace || !refused(err) {
-		return "", err
-	}
-	// LXD refused it: for it has it, or is about to, or because of what it is.
-	if err := b.settleImages(ctx); err != nil {
-		return "", err
-	}
-	getErr := b.do(ctx, func(c server) error {
-		_, _, err := c.GetImage(fingerprint)
-		return err
-	})
-	switch {
-	case getErr == nil:
-		return fingerprint, nil
-	case ams.CodeOf(getErr) != ams.ErrNotFound:
-		return "", getErr
-	}
-	return "", ams.Errorf(ams.ErrInvalid, "this is not an image that LXD takes: %w", err)
 }
 
 // label puts an alias of ours on an image.
@@ -209,7 +182,8 @@ func (b *Backend) deleteUnnamed(ctx context.Context, cluster, alias string) erro
 		return err
 	})
 	for _, i := range all {
-		if err == nil && i.Properties[imageCluster] == cluster && i.Properties[imageAlias] == alias && len(i.Aliases) == 0 {
+		marks := marksOf(&i)
+		if err == nil && marks.Get(imageCluster) == cluster && marks.Get(imageAlias) == alias && len(i.Aliases) == 0 {
 			err = b.deleteBare(ctx, cluster, i.Fingerprint)
 		}
 	}
@@ -237,7 +211,7 @@ func (b *Backend) deleteBare(ctx context.Context, cluster, fingerprint string) e
 		if err != nil {
 			return err
 		}
-		if image.Fingerprint != fingerprint || image.Properties[imageCluster] != cluster || len(image.Aliases) > 0 {
+		if image.Fingerprint != fingerprint || marksOf(image).Get(imageCluster) != cluster || len(image.Aliases) > 0 {
 			op.StatusCode = api.Success
 			return nil
 		}
@@ -274,7 +248,7 @@ func (b *Backend) ListImages(ctx context.Context, cluster string) ([]ams.Backend
 				list = append(list, backendImage(&i, a.Name))
 			}
 		}
-		if len(i.Aliases) == 0 && i.Properties[imageCluster] == cluster {
+		if len(i.Aliases) == 0 && marksOf(&i).Get(imageCluster) == cluster {
 			list = append(list, backendImage(&i, ""))
 		}
 	}
@@ -282,41 +256,4 @@ func (b *Backend) ListImages(ctx context.Context, cluster string) ([]ams.Backend
 		return strings.Compare(x.Alias+" "+x.Fingerprint, y.Alias+" "+y.Fingerprint)
 	})
 	return list, err
-}
-
-// hashing hashes what is read through it, and remembers why that ended. The
-// transport may still be reading when its answer is there.
-type hashing struct {
-	r  io.Reader
-	mu sync.Mutex
-
-	hash hash.Hash
-	err  error
-}
-
-func (h *hashing) Read(p []byte) (int, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	n, err := h.r.Read(p)
-	h.hash.Write(p[:n])
-	if err != nil {
-		h.err = err
-	}
-	return n, err
-}
-
-// failure returns the error of the reader, if there was one.
-func (h *hashing) failure() error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if errors.Is(h.err, io.EOF) {
-		return nil
-	}
-	return h.err
-}
-
-func (h *hashing) sum() string {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return hex.EncodeToString(h.hash.Sum(nil))
 }

@@ -37,6 +37,7 @@ func TestKill(t *testing.T) {
 	defer func() { require.NoError(t, d.Stop(context.Background())) }()
 	b := open(t, lxd.Config{Socket: d.Socket})
 	o := &operator{image: lxdtest.ImageFile(t)}
+	parts := split(t, o.image)
 	base, err := b.ImportImage(ctx, cluster, "base", ams.ImageFiles{Meta: o.open(t, 0)})
 	require.NoError(t, err)
 	clean := storage(t, d)
@@ -76,7 +77,11 @@ func TestKill(t *testing.T) {
 					return err
 				},
 				"import": func() error {
-					_, err := b.ImportImage(ctx, cluster, "imported", ams.ImageFiles{Meta: o.open(t, 1+n)})
+					files := ams.ImageFiles{Meta: o.open(t, 1+n)}
+					if n%2 == 1 {
+						files = splitFiles(t, parts, n)
+					}
+					_, err := b.ImportImage(ctx, cluster, "imported", files)
 					return err
 				},
 				"delete":    func() error { return b.Delete(ctx, spec.Ref) },

@@ -3,10 +3,13 @@ package lxd_test
 import (
 	"bytes"
 	"context"
+	"io"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	client "github.com/canonical/lxd/client"
@@ -93,6 +96,12 @@ func TestNothingHeld(t *testing.T) {
 		require.NoError(t, b.Stop(context.Background(), ref, true, 0))
 		require.NoError(t, b.Delete(context.Background(), ref))
 	}()
+	image := lxdtest.ImageFile(t)
+	parts := split(t, image)
+	o := &operator{image: image}
+	_, err = b.ImportImage(t.Context(), "held-test", "held", ams.ImageFiles{Meta: o.open(t, 0)})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, b.DeleteImage(context.Background(), "held-test", "held")) }()
 	round := func() {
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
@@ -108,6 +117,14 @@ func TestNothingHeld(t *testing.T) {
 		require.NoError(t, err)
 		_, err = b.ImportImage(ctx, "held-test", "bad", ams.ImageFiles{Meta: strings.NewReader("not an image")})
 		require.ErrorIs(t, err, ams.ErrInvalid)
+		// Much more of it is on its way than is read, and its context goes on.
+		r, err := b.OpenImage(t.Context(), "held-test", "held")
+		require.NoError(t, err)
+		_, err = io.ReadFull(r, make([]byte, 100))
+		require.NoError(t, err)
+		require.NoError(t, r.Close())
+		_, err = b.ImportImage(ctx, "held-test", "bad", broken(t, parts))
+		require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 		short, cancelShort := context.WithTimeout(ctx, 50*time.Millisecond)
 		defer cancelShort()
 		_, err = b.Exec(short, ref, ams.ExecRequest{Command: []string{"sleep", "100"}})
@@ -132,6 +149,18 @@ func TestNothingHeld(t *testing.T) {
 	_, err = b.Exec(t.Context(), ref, ams.ExecRequest{Command: []string{"ps"}, Stdout: &out})
 	require.NoError(t, err)
 	require.NotContains(t, out.String(), "sleep 100\n")
+}
+
+// broken is an image in two files, the second of which ends with an error.
+func broken(t *testing.T, parts string) ams.ImageFiles {
+	meta, err := os.ReadFile(filepath.Join(parts, "meta.tar"))
+	require.NoError(t, err)
+	rootfs, err := os.ReadFile(filepath.Join(parts, "rootfs.tar"))
+	require.NoError(t, err)
+	return ams.ImageFiles{
+		Meta:   bytes.NewReader(meta),
+		Rootfs: io.MultiReader(bytes.NewReader(rootfs[:len(rootfs)/2]), iotest.ErrReader(io.ErrUnexpectedEOF)),
+	}
 }
 
 // held counts the process's open files and goroutines.

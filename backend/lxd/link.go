@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -49,6 +50,7 @@ type server interface {
 	GetOperationWait(id string, timeout int) (*api.Operation, string, error)
 	GetOperationWebsocket(id, secret string) (*websocket.Conn, error)
 	RawQuery(method, path string, data any, etag string) (*api.Response, string, error)
+	DoHTTP(req *http.Request) (*http.Response, error)
 	RawWebsocket(path string) (*websocket.Conn, error)
 }
 
@@ -108,6 +110,14 @@ func (l *link) args(wrap func(*http.Transport) client.HTTPTransporter) *client.C
 		SkipGetServer:    true,
 		TransportWrapper: wrap,
 	}
+}
+
+// base is what a path comes after to make a URL.
+func (l *link) base() string {
+	if l.cfg.URL == "" {
+		return "http://unix.socket"
+	}
+	return strings.TrimSuffix(l.cfg.URL, "/")
 }
 
 func (l *link) close() { l.shared.CloseIdleConnections() }

@@ -1,9 +1,18 @@
 // Package lxd runs instances on LXD, a single daemon or a cluster.
 //
 // Every instance is named "ams-<id>" and carries user.ams.cluster, user.ams.id
-// and user.ams.op; every image carries the properties ams.cluster and ams.alias,
-// and every alias a description with the cluster. What lacks the mark is never
-// touched. The package is tested with LXD 5.0.2 and uses nothing newer.
+// and user.ams.op; every image carries ams.cluster and ams.alias in the name of
+// its file, and every alias a description with the cluster. What lacks the mark is
+// never touched. An instance's labels are its user.ams.label.<key>, for people to
+// read.
+//
+// LXD copies an image to further members of a cluster before an import or a
+// publication ends: cluster.images_minimal_replica, by default 3, says how many
+// have it then, and -1 is all. Where a copy fails, because a member does just
+// then, LXD makes up for it within the hour. With 1 there are no copies, and an
+// image is lost with the member that it was made on.
+//
+// The package is tested with LXD 5.0.2 and uses nothing newer.
 package lxd
 
 import (
@@ -20,12 +29,13 @@ import (
 )
 
 var (
-	_ ams.Backend     = (*Backend)(nil)
-	_ ams.Watcher     = (*Backend)(nil)
-	_ ams.Execer      = (*Backend)(nil)
-	_ ams.LogReader   = (*Backend)(nil)
-	_ ams.ImageKeeper = (*Backend)(nil)
-	_ ams.Publisher   = (*Backend)(nil)
+	_ ams.Backend       = (*Backend)(nil)
+	_ ams.Watcher       = (*Backend)(nil)
+	_ ams.Execer        = (*Backend)(nil)
+	_ ams.LogReader     = (*Backend)(nil)
+	_ ams.ImageKeeper   = (*Backend)(nil)
+	_ ams.Publisher     = (*Backend)(nil)
+	_ ams.ImageExporter = (*Backend)(nil)
 )
 
 // Config says which LXD to use, and how. The zero value is the local daemon with
@@ -178,6 +188,9 @@ const (
 	markAttempt = "user.ams.op"
 )
 
+// labelPrefix is what a label's key comes after in the configuration.
+const labelPrefix = "user.ams.label."
+
 const prefix = "ams-"
 
 func instanceName(id string) string { return prefix + id }
@@ -201,6 +214,27 @@ func checkRef(ref ams.Ref) error {
 	bad := func(r rune) bool { return !('a' <= r && r <= 'z' || '0' <= r && r <= '9' || r == '-') }
 	if ref.ID == "" || len(ref.ID) > 59 || strings.ContainsFunc(ref.ID, bad) || strings.HasSuffix(ref.ID, "-") {
 		return ams.Errorf(ams.ErrInvalid, "instance id %q: must be 1 to 59 of a-z, 0-9 and -, not ending in -", ref.ID)
+	}
+	return nil
+}
+
+// maxLabels bounds the keys and values of all labels.
+const maxLabels = 1 << 10
+
+// checkLabels checks what becomes part of the configuration.
+func checkLabels(labels map[string]string) error {
+	size := 0
+	for key, value := range labels {
+		if key == "" || strings.Trim(key, "abcdefghijklmnopqrstuvwxyz-") != "" {
+			return ams.Errorf(ams.ErrInvalid, "label %q: a key must be of a-z and -", key)
+		}
+		if strings.Contains(value, "\n") {
+			return ams.Errorf(ams.ErrInvalid, "label %q: a value must be one line", key)
+		}
+		size += len(key) + len(value)
+	}
+	if size > maxLabels {
+		return ams.Errorf(ams.ErrInvalid, "labels: must be %d bytes in all at most, not %d", maxLabels, size)
 	}
 	return nil
 }

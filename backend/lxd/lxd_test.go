@@ -21,15 +21,18 @@ import (
 func TestBackend(t *testing.T) {
 	d := lxdtest.Require(t)
 	o := &operator{c: lxdtest.Connect(t, d), image: lxdtest.ImageFile(t)}
+	parts := split(t, o.image)
 	backendtest.Run(t, backendtest.Harness{
 		New:       func(t *testing.T) ams.Backend { return open(t, lxd.Config{Socket: d.Socket}) },
 		Image:     o.open,
+		Split:     func(t *testing.T, n int) ams.ImageFiles { return splitFiles(t, parts, n) },
 		Operator:  o,
 		Watch:     true,
 		Exec:      true,
 		Logs:      true,
 		Images:    true,
 		Publish:   true,
+		Export:    true,
 		Addresses: true,
 	})
 }
@@ -48,17 +51,22 @@ type operator struct {
 	image string // file name of the test image
 }
 
-// open returns the test image, with something at its end that makes it another
-// one: an empty gzip member with a comment.
+// open returns the test image.
 func (o *operator) open(t *testing.T, n int) io.Reader {
 	f, err := os.Open(o.image)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = f.Close() })
+	return numbered(t, f, n)
+}
+
+// numbered puts something at the end of a compressed tarball that makes it another
+// one: an empty gzip member with a comment.
+func numbered(t *testing.T, r io.Reader, n int) io.Reader {
 	var end bytes.Buffer
 	w := gzip.NewWriter(&end)
 	w.Comment = fmt.Sprint(n)
 	require.NoError(t, w.Close())
-	return io.MultiReader(f, &end)
+	return io.MultiReader(r, &end)
 }
 
 func (o *operator) wait(t *testing.T) func(client.Operation, error) {

@@ -43,12 +43,16 @@ func (b *Backend) Publish(ctx context.Context, ref ams.Ref, alias string) (ams.B
 	if found || err != nil {
 		return have, err
 	}
+	marks := imageMarks(ref.Cluster, alias)
+	marks.Set(imageOf, of)
 	post := api.ImagesPost{
+		Filename:             marks.Encode(),
 		Source:               &api.ImagesPostSource{Type: "instance", Name: i.Name},
 		CompressionAlgorithm: "none",
 		Aliases:              []api.ImageAlias{{Name: alias, Description: aliasMark(ref.Cluster)}},
 	}
-	post.Properties = map[string]string{imageCluster: ref.Cluster, imageAlias: alias, imageOf: of}
+	// It makes the fingerprint differ from that of the same under another alias.
+	post.Properties = map[string]string{"description": alias + " of " + i.Name}
 	err = b.operate(ctx, h, "", func(c server) (client.Operation, error) { return c.CreateImage(post, nil) })
 	if err != nil {
 		return ams.BackendImage{}, err
@@ -76,8 +80,8 @@ func (b *Backend) published(ctx context.Context, cluster, alias, of string) (ams
 		return ams.BackendImage{}, false, err
 	}
 	for _, i := range all {
-		p := i.Properties
-		if p[imageCluster] == cluster && p[imageAlias] == alias && p[imageOf] == of && len(i.Aliases) == 0 {
+		marks := marksOf(&i)
+		if marks.Get(imageCluster) == cluster && marks.Get(imageAlias) == alias && marks.Get(imageOf) == of && len(i.Aliases) == 0 {
 			have, err := b.label(ctx, cluster, alias, i.Fingerprint)
 			return have, true, err
 		}

@@ -11,12 +11,12 @@ import (
 // The implementations of the root's interfaces. They import the root and never
 // each other; what wires them together lives elsewhere.
 var implementations = []string{
-	"backend/lxd", "backend/fake", "storage/sqlite", "storage/mem", "guest/android",
+	"backend/lxd", "backend/fake", "storage/sqlite", "storage/mem", "guest/android", "simplestreams",
 	"api", "rest", "client", "aar",
 }
 
 // The packages that only tests import.
-var testOnly = []string{"backend/backendtest", "storage/storagetest", "internal/audit", "internal/lxdtest"}
+var testOnly = []string{"backend/backendtest", "storage/storagetest", "simplestreams/streamtest", "internal/audit", "internal/lxdtest"}
 
 // What each part must not reach, directly or through others. A path is that of a
 // package of the standard library, or of one of this or another module with all
@@ -45,6 +45,11 @@ var forbidden = []struct {
 		[]string{"backend/lxd"},
 		[]string{"database/sql", "testing", "github.com/mattn/go-sqlite3"},
 		"only storage/sqlite talks to SQLite",
+	},
+	{
+		[]string{"simplestreams"},
+		[]string{"database/sql", "testing", "github.com/mattn/go-sqlite3", "github.com/canonical/lxd/client"},
+		"of LXD it needs only how a stream is written",
 	},
 	{[]string{"api"}, []string{"."}, "the wire types stand alone"},
 }

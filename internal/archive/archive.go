@@ -176,5 +176,6 @@ func (e *sourceError) Unwrap() error { return e.err }
 // zipFile is a member of a zip that was found good.
 type zipFile struct {
 	Entry
-	file *zip.File
+	file   *zip.File
+	stored io.ReaderAt // its content, if it is not compressed
 }

@@ -61,15 +61,15 @@ func TestZip64(t *testing.T) {
 	data := zipOf(t, files...)
 	_, err := Open(bytes.NewReader(data), int64(len(data)), Limits{})
 	require.NoError(t, err)
-	requireFault(t, data, Limits{Entries: 0xffff}, TooLarge, "application package has too many members or too long names (maximum 65535 members)")
+	requireFault(t, data, Limits{Entries: 0xffff}, TooLarge, "the package has too many members or too long names (maximum 65535 members)")
 
 	place := bytes.LastIndex(data, []byte("PK\x06\x07"))
 	misplaced := bytes.Clone(data)
 	misplaced[place+15] = 0xff // the top byte of the place of the 64-bit end
-	requireFault(t, misplaced, Limits{}, Malformed, "application package is damaged: its directory is misplaced")
+	requireFault(t, misplaced, Limits{}, Malformed, "the package is damaged: its directory is misplaced")
 	split := bytes.Clone(data)
 	split[bytes.LastIndex(data, []byte("PK\x06\x06"))+16] = 1
-	requireFault(t, split, Limits{}, Refused, "application package is split over several files")
+	requireFault(t, split, Limits{}, Refused, "the package is split over several files")
 }
 
 func TestFormat(t *testing.T) {
@@ -155,7 +155,7 @@ func (f *failingReader) ReadAt(p []byte, off int64) (int, error) {
 }
 
 func TestErrorText(t *testing.T) {
-	require.EqualError(t, malformed("", "is empty"), "application package is empty")
+	require.EqualError(t, malformed("", "is empty"), "the package is empty")
 	require.EqualError(t, malformed("app.apk", "checksum mismatch"), "app.apk: checksum mismatch")
 	require.EqualError(t, refused("a b\x00", "x"), `"a b\x00": x`)
 	require.EqualError(t, refused(strings.Repeat("é", 100), "x"), `"`+strings.Repeat("é", 32)+`…": x`)

@@ -14,7 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// requireFault reads an archive, which must be found faulty, and compares the fault.
+// requireFault reads and checks an archive, which must be found faulty, and compares
+// the fault.
 func requireFault(t *testing.T, data []byte, lim Limits, kind Kind, want string) {
 	t.Helper()
 	_, err := read(data, lim)
@@ -22,6 +23,7 @@ func requireFault(t *testing.T, data []byte, lim Limits, kind Kind, want string)
 	require.ErrorAs(t, err, &fault)
 	require.EqualError(t, err, want)
 	require.Equal(t, kind, fault.Kind)
+	require.EqualError(t, check(data, lim), want)
 }
 
 // TestBadMembers makes each bad archive both as a zip and as a tar.
@@ -71,9 +73,9 @@ func TestLimits(t *testing.T) {
 		lim  Limits
 		want string
 	}{
-		{Limits{Entries: 2}, "application package has too many members or too long names (maximum 2 members)"},
-		{Limits{Entries: 4}, "application package has too many members or too long names (maximum 4 members)"},
-		{Limits{Bytes: 9}, "application package is larger than 9 bytes"},
+		{Limits{Entries: 2}, "the package has too many members or too long names (maximum 2 members)"},
+		{Limits{Entries: 4}, "the package has too many members or too long names (maximum 4 members)"},
+		{Limits{Bytes: 9}, "the package is larger than 9 bytes"},
 	} {
 		requireFault(t, zipOf(t, three...), c.lim, TooLarge, c.want)
 		requireFault(t, tarOf(t, three...), c.lim, TooLarge, c.want)
@@ -86,7 +88,7 @@ func TestLimits(t *testing.T) {
 	requireFault(t, zipOf(t, file{name: "zero.bin", content: zeros}), Limits{}, TooLarge, "zero.bin: unpacks to more than 200 times its size")
 	_, err := read(zipOf(t, file{name: "zero.bin", content: zeros[:1<<20]}), Limits{})
 	require.NoError(t, err, "1 MiB is below the threshold")
-	requireFault(t, fixture(t, "bomb.tar.bz2"), Limits{}, TooLarge, "application package unpacks to more than 200 times its size")
+	requireFault(t, fixture(t, "bomb.tar.bz2"), Limits{}, TooLarge, "the package unpacks to more than 200 times its size")
 }
 
 func TestManyMembers(t *testing.T) {
@@ -97,7 +99,7 @@ func TestManyMembers(t *testing.T) {
 	for _, data := range [][]byte{zipOf(t, files...), tarOf(t, files...)} {
 		_, err := read(data, Limits{Entries: 6000})
 		require.NoError(t, err)
-		requireFault(t, data, Limits{Entries: 5999}, TooLarge, "application package has too many members or too long names (maximum 5999 members)")
+		requireFault(t, data, Limits{Entries: 5999}, TooLarge, "the package has too many members or too long names (maximum 5999 members)")
 	}
 }
 
@@ -118,25 +120,25 @@ func TestWrongFormats(t *testing.T) {
 		`is neither a zip nor a tar archive (starts with 0x00000000)`: strings.Repeat("\x00", 1024),
 		`is truncated: it has no zip directory`:                       "PK\x03\x04",
 	} {
-		requireFault(t, []byte(data), Limits{}, Malformed, "application package "+want)
+		requireFault(t, []byte(data), Limits{}, Malformed, "the package "+want)
 	}
-	requireFault(t, zipOf(t), Limits{}, Malformed, "application package is empty")
-	requireFault(t, tarOf(t, file{name: "./"}), Limits{}, Malformed, "application package is empty")
+	requireFault(t, zipOf(t), Limits{}, Malformed, "the package is empty")
+	requireFault(t, tarOf(t, file{name: "./"}), Limits{}, Malformed, "the package is empty")
 }
 
 func TestDamagedTars(t *testing.T) {
 	good := tarOf(t, goodFiles...)
-	requireFault(t, fixture(t, "truncated.tar.bz2"), Limits{}, Malformed, "application package is truncated")
-	requireFault(t, fixture(t, "damaged.tar.bz2"), Limits{}, Malformed, "application package is damaged: block checksum mismatch")
-	requireFault(t, fixture(t, "nottar.tar.bz2"), Limits{}, Malformed, "application package is damaged: invalid tar header")
+	requireFault(t, fixture(t, "truncated.tar.bz2"), Limits{}, Malformed, "the package is truncated")
+	requireFault(t, fixture(t, "damaged.tar.bz2"), Limits{}, Malformed, "the package is damaged: block checksum mismatch")
+	requireFault(t, fixture(t, "nottar.tar.bz2"), Limits{}, Malformed, "the package is damaged: invalid tar header")
 	requireFault(t, fixture(t, "sparse-gnu.tar.bz2"), Limits{}, Refused, "sparse.bin: is a sparse file")
 	requireFault(t, fixture(t, "sparse-pax.tar.bz2"), Limits{}, Refused, "sparse.bin: is a sparse file")
 	requireFault(t, good[:512+512+5], Limits{}, Malformed, "manifest.yaml: is truncated")
-	requireFault(t, good[:512*3], Limits{}, Malformed, "application package is truncated")
-	requireFault(t, good[:512*3+100], Limits{}, Malformed, "application package is truncated")
+	requireFault(t, good[:512*3], Limits{}, Malformed, "the package is truncated")
+	requireFault(t, good[:512*3+100], Limits{}, Malformed, "the package is truncated")
 	damaged := bytes.Clone(good)
 	damaged[512*3] ^= 1
-	requireFault(t, damaged, Limits{}, Malformed, "application package is damaged: invalid tar header")
+	requireFault(t, damaged, Limits{}, Malformed, "the package is damaged: invalid tar header")
 }
 
 func TestTarHeaders(t *testing.T) {
@@ -165,11 +167,11 @@ func TestDamagedZips(t *testing.T) {
 	requireFault(t, good, Limits{}, Malformed, "app.apk: checksum mismatch")
 
 	packed := zipOf(t, file{name: "app.apk", content: content})
-	requireFault(t, packed[:len(packed)-10], Limits{}, Malformed, "application package is truncated: it has no zip directory")
-	requireFault(t, packed[:40], Limits{}, Malformed, "application package is truncated: it has no zip directory")
+	requireFault(t, packed[:len(packed)-10], Limits{}, Malformed, "the package is truncated: it has no zip directory")
+	requireFault(t, packed[:40], Limits{}, Malformed, "the package is truncated: it has no zip directory")
 	requireFault(t, append([]byte("PK\x03\x04 and more"), packed...), Limits{}, Malformed,
-		"application package is damaged: there is data before its first member, or its directory is misplaced")
-	requireFault(t, append(bytes.Clone(packed), 'x'), Limits{}, Malformed, "application package is damaged: there is data after its end")
+		"the package is damaged: there is data before its first member, or its directory is misplaced")
+	requireFault(t, append(bytes.Clone(packed), 'x'), Limits{}, Malformed, "the package is damaged: there is data after its end")
 
 	raw := func(method uint16, flags uint16, size, stored uint64) []byte {
 		return rawZip(t, zip.FileHeader{Name: "app.apk", Method: method, Flags: flags, UncompressedSize64: size, CompressedSize64: stored, CRC32: 7}, content)
@@ -180,7 +182,7 @@ func TestDamagedZips(t *testing.T) {
 	requireFault(t, raw(zip.Store, 0, 5000, 5000), Limits{}, Malformed, "app.apk: is truncated")
 	requireFault(t, raw(zip.Store, 0, 510, 510), Limits{}, Malformed, "app.apk: overlaps another part of the zip")
 	requireFault(t, raw(zip.Deflate, 0, 500, 500), Limits{}, Malformed, "app.apk: is damaged: its compressed data is invalid")
-	requireFault(t, raw(zip.Deflate, 0, 1<<60, 500), Limits{}, TooLarge, "application package is larger than 10GB")
+	requireFault(t, raw(zip.Deflate, 0, 1<<60, 500), Limits{}, TooLarge, "the package is larger than 10GB")
 
 	// The directory says fewer, then more bytes than come.
 	for size, want := range map[uint64]string{499: "app.apk: is damaged: invalid zip structure", 501: "app.apk: is truncated"} {
@@ -193,11 +195,11 @@ func TestDamagedZips(t *testing.T) {
 	for count, want := range map[uint16]string{2: "is truncated", 0: "is damaged: its directory has more members than it says"} {
 		lying := bytes.Clone(packed)
 		binary.LittleEndian.PutUint16(lying[len(lying)-12:], count)
-		requireFault(t, lying, Limits{}, Malformed, "application package "+want)
+		requireFault(t, lying, Limits{}, Malformed, "the package "+want)
 	}
 	split := bytes.Clone(packed)
 	split[len(split)-18] = 1
-	requireFault(t, split, Limits{}, Refused, "application package is split over several files")
+	requireFault(t, split, Limits{}, Refused, "the package is split over several files")
 }
 
 // TestOverlap makes a zip with two members that share the same data.

@@ -29,11 +29,11 @@ type Error struct {
 	Reason string // what is wrong, without the name
 }
 
-// Error returns "app.apk: checksum mismatch", or "application package is empty" if
+// Error returns "app.apk: checksum mismatch", or "the package is empty" if
 // the error is about the archive as a whole.
 func (e *Error) Error() string {
 	if e.Name == "" {
-		return "application package " + e.Reason
+		return "the package " + e.Reason
 	}
 	return show(e.Name) + ": " + e.Reason
 }

@@ -43,6 +43,12 @@ func FuzzOpen(f *testing.F) {
 			}
 			return err
 		})
+		checked := check(data, lim)
+		if err == nil {
+			require.NoError(t, checked)
+		} else {
+			require.EqualError(t, checked, err.Error())
+		}
 		require.LessOrEqual(t, total, lim.Bytes)
 		require.LessOrEqual(t, entries, lim.Entries)
 		if err != nil {

@@ -46,9 +46,14 @@ func (a *Archive) openZip() error {
 			return classify(f.Name, err)
 		}
 		spans = append(spans, span{f.Name, offset - localHeaderSize, offset + int64(f.CompressedSize64)})
-		if e.Name != "" {
-			a.files = append(a.files, zipFile{e, f})
+		if e.Name == "" {
+			continue
 		}
+		z := zipFile{Entry: e, file: f}
+		if f.Method == zip.Store {
+			z.stored = io.NewSectionReader(a.r, offset, e.Size)
+		}
+		a.files = append(a.files, z)
 	}
 	return checkSpans(spans, end)
 }
@@ -125,10 +130,21 @@ func (f zipFile) visit(ctx context.Context, fn func(Entry, io.Reader) error) err
 	}
 	defer content.Close()
 	r := &contentReader{ctx: ctx, r: content, name: f.file.Name, left: f.Size}
-	if err := fn(f.Entry, r); err != nil {
+	var shown io.Reader = r
+	if f.stored != nil {
+		shown = storedReader{r, f.stored}
+	}
+	if err := fn(f.Entry, shown); err != nil {
 		return err
 	}
 	return r.err
+}
+
+// storedReader reads a file that is not compressed, from its start to its end or at
+// any place; only the former verifies it.
+type storedReader struct {
+	*contentReader
+	io.ReaderAt
 }
 
 // contentReader reads a file of exactly the stated size and keeps the first error.

@@ -18,9 +18,6 @@ import (
 	"github.com/openams/ams"
 )
 
-// bufferSize is how much of a blob is in memory while it is written.
-const bufferSize = 512 << 10
-
 // tmpName is the subdirectory of the blobs that are being written.
 const tmpName = "tmp"
 

@@ -76,30 +76,44 @@ func (d *Dir) place(tmp, digest string) (placed bool, err error) {
 
 // copy writes all of r to f and to the hash.
 func (d *Dir) copy(ctx context.Context, f *os.File, sum hash.Hash, r io.Reader) (size int64, err error) {
-	buffer := d.buffers.Get().(*[]byte)
-	defer d.buffers.Put(buffer)
-	for empty := 0; ; empty++ {
-		if err := ctx.Err(); err != nil {
+	h := d.newHasher(sum)
+	defer h.end()
+	for {
+		buffer := h.buffer()
+		n, err := fill(ctx, r, buffer)
+		if err != nil && err != io.EOF { //nolint:errorlint // a reader ends with io.EOF itself
 			return 0, err
 		}
-		n, err := r.Read(*buffer)
-		if n > 0 {
-			empty = 0
-			sum.Write((*buffer)[:n]) // a hash takes everything
-			if _, err := f.Write((*buffer)[:n]); err != nil {
-				return 0, classify("write blob", err)
-			}
-			size += int64(n)
+		h.hash(buffer[:n])
+		if _, err := f.Write(buffer[:n]); err != nil {
+			return 0, classify("write blob", err)
 		}
-		switch {
-		case err == io.EOF: //nolint:errorlint // a reader ends with io.EOF itself
+		size += int64(n)
+		if err != nil {
 			return size, nil
-		case err != nil:
-			return 0, err
-		case empty >= maxEmptyReads:
-			return 0, io.ErrNoProgress
 		}
 	}
+}
+
+// fill reads from r until the buffer is full. The error is that of r, also when it
+// has ended.
+func fill(ctx context.Context, r io.Reader, buffer []byte) (n int, err error) {
+	for empty := 0; n < len(buffer) && err == nil; {
+		if err := ctx.Err(); err != nil {
+			return n, err
+		}
+		if empty == maxEmptyReads {
+			return n, io.ErrNoProgress
+		}
+		var more int
+		more, err = r.Read(buffer[n:])
+		if n += more; more > 0 {
+			empty = 0
+		} else {
+			empty++
+		}
+	}
+	return n, err
 }
 
 // syncDir makes the names in a directory durable.

@@ -68,6 +68,16 @@ func TestLifeOfAnApplication(t *testing.T) {
 	in = w.launch(ams.LaunchRequest{Application: "candy", Name: "candy-2"})
 	require.Equal(t, "image v1\nsugar 1\n", w.sh(in.ID, "cat /etc/made-from; echo; cat /etc/salt"))
 
+	// A raw instance gets an addon at its first start, and becomes an image.
+	raw := w.launch(ams.LaunchRequest{Name: "raw", Image: "noble", Addons: []string{"sugar"}})
+	require.Equal(t, "sugar 1\n", w.sh("raw", "cat /etc/sugar"))
+	w.sh("raw", "echo mine >/var/lib/anbox/addons/sugar/data")
+	w.wait(w.Instances.Restart(w.ctx, "raw", false))
+	require.Equal(t, "mine\n", w.sh("raw", "cat /var/lib/anbox/addons/sugar/data"), "it is installed once")
+	w.wait(w.Images.Publish(w.ctx, raw.ID, ams.PublishOptions{Name: "published", Force: true}))
+	in = w.launch(ams.LaunchRequest{Image: "published"})
+	require.Equal(t, "mine\n", w.sh(in.ID, "cat /var/lib/anbox/addons/sugar/data"))
+
 	// Version 2, taken out and launched elsewhere.
 	export, err := w.Applications.Export(w.ctx, "candy", 2)
 	require.NoError(t, err)

@@ -34,12 +34,13 @@ type world struct {
 	store   *sqlite.Store
 	backend *lxd.Backend
 	client  lxdclient.InstanceServer
+	change  []func(*ams.Config)
 	stop    func()
 }
 
 // newWorld starts a Manager on the daemon. When the test ends, ledger, store and
 // LXD must agree; then everything is deleted, and LXD must be as it was before.
-func newWorld(t testing.TB, d *lxdrun.Daemon) *world {
+func newWorld(t testing.TB, d *lxdrun.Daemon, change ...func(*ams.Config)) *world {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute) // t.Context ends before the clean-up
 	t.Cleanup(cancel)
 	store, err := sqlite.Open(filepath.Join(t.TempDir(), "ams.db"), nil)
@@ -48,7 +49,7 @@ func newWorld(t testing.TB, d *lxdrun.Daemon) *world {
 	backend, err := lxd.Open(ctx, lxd.Config{Socket: d.Socket})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, backend.Close()) })
-	w := &world{t: t, ctx: ctx, daemon: d, store: store, backend: backend, client: lxdtest.Connect(t, d)}
+	w := &world{t: t, ctx: ctx, daemon: d, store: store, backend: backend, client: lxdtest.Connect(t, d), change: change}
 	w.start()
 	before := w.inventory()
 	t.Cleanup(func() {
@@ -74,11 +75,15 @@ func newWorld(t testing.TB, d *lxdrun.Daemon) *world {
 }
 
 func (w *world) start() {
-	m, err := ams.New(ams.Config{
+	cfg := ams.Config{
 		Store: w.store, Backend: w.backend, Guest: android.New(android.Options{}),
 		Logger:          slog.New(slog.NewTextHandler(logWriter{w.t}, &slog.HandlerOptions{Level: slog.LevelWarn})),
 		CompareInterval: 2 * time.Second, StopTimeout: 20 * time.Second,
-	})
+	}
+	for _, change := range w.change {
+		change(&cfg)
+	}
+	m, err := ams.New(cfg)
 	require.NoError(w.t, err)
 	w.Manager = m
 	ctx, cancel := context.WithCancel(context.Background())
@@ -190,8 +195,17 @@ func (w *world) deleteAll() {
 	}
 	images, _, err := w.Images.List(w.ctx, ams.ImageFilter{}, ams.Page{})
 	require.NoError(w.t, err)
-	for _, im := range images {
-		w.wait(w.Images.Delete(w.ctx, im.ID, true))
+	for _, last := range []bool{false, true} { // the default goes last
+		for _, im := range images {
+			if im.Default == last {
+				w.wait(w.Images.Delete(w.ctx, im.ID, true))
+			}
+		}
+	}
+	addons, _, err := w.Addons.List(w.ctx, ams.AddonFilter{}, ams.Page{})
+	require.NoError(w.t, err)
+	for _, addon := range addons {
+		w.wait(w.Addons.Delete(w.ctx, addon.Name))
 	}
 }
 

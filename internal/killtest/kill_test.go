@@ -24,10 +24,16 @@ import (
 const childEnv = "AMS_KILLTEST_CHILD"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(childEnv) == "" {
+	var err error
+	switch dir := os.Getenv(updatesEnv); {
+	case dir != "":
+		err = liveUpdates(dir)
+	case os.Getenv(childEnv) != "":
+		err = live()
+	default:
 		os.Exit(m.Run())
 	}
-	if err := live(); err != nil {
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "this life failed:", err)
 		os.Exit(1)
 	}

@@ -56,6 +56,10 @@ func live() error {
 	if l.Manager, err = ams.New(cfg); err != nil {
 		return err
 	}
+	// No version is to go without a request: the model knows only of those.
+	if err := l.Settings.Set(context.Background(), "application.max_published_versions", "1000"); err != nil {
+		return err
+	}
 	s, err := l.tell()
 	if err != nil {
 		return err

@@ -224,6 +224,9 @@ func (w *load) changeApplication(r *rand.Rand) {
 			return
 		}
 		w.request(r, ask{What: update, On: []string{id}}, func() (ams.Operation, error) {
+			if r.IntN(2) == 0 {
+				return w.Applications.Set(w.ctx, id, ams.ApplicationPatch{Features: []string{fmt.Sprint("feature", r.Uint32())}})
+			}
 			return w.Applications.Update(w.ctx, id, pack(app.Name, r), ams.CreateOptions{})
 		})
 	default:

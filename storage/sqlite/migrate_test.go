@@ -118,3 +118,39 @@ func TestMigrateWhole(t *testing.T) {
 	require.ErrorContains(t, err, "no such table")
 	require.NoError(t, c.close())
 }
+
+// TestMigrateManifests opens a database of version 1 with applications that have
+// several versions, one and none.
+func TestMigrateManifests(t *testing.T) {
+	dump, err := os.ReadFile("testdata/0001.sql")
+	require.NoError(t, err)
+	path := filepath.Join(t.TempDir(), "ams.db")
+	script := string(dump)
+	for _, name := range []string{"several", "none"} {
+		script += fmt.Sprintf(`INSERT INTO applications VALUES('%[1]s',1,'%[1]s','ready',1,0,'a4.3','','','i1',0,'["old"]','[]',
+			'{"ID":"%[1]s","Rev":1,"Name":"%[1]s","Status":"ready","InstanceType":"a4.3","Tags":["old"]}');`, name)
+	}
+	for _, number := range []int{0, 2, 10} {
+		data := fmt.Sprintf(`{"ID":"several-%[1]d","Rev":1,"ApplicationID":"several","Number":%[1]d,"Status":"active",
+			"Manifest":{"name":"several","version":"v%[1]d","tags":["t%[1]d"]},"Package":{"Digest":"p%[1]d"},"APK":{"Package":"com.example.v%[1]d"}}`, number)
+		script += fmt.Sprintf("INSERT INTO versions VALUES('several-%d',1,'several','active',1,'i1','p','%s');", number, data)
+	}
+	script += `UPDATE images SET data = json_set(data, '$.Versions', json('[{"Number":0},{"Number":1}]'));`
+	load(t, path, script)
+	s, err := Open(path, nil)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, s.Close()) }()
+	require.NoError(t, s.Update(context.Background(), func(tx ams.Tx) error {
+		app, err := tx.Applications().Get("several")
+		require.NoError(t, err)
+		require.Equal(t, []string{"v10", "t10", "p10", "com.example.v10"}, []string{app.Manifest.Version, app.Manifest.Tags[0], app.Package.Digest, app.APK.Package})
+		require.NoError(t, tx.Applications().Put(app))
+		app, err = tx.Applications().Get("none")
+		require.NoError(t, err)
+		require.Empty(t, app.Package.Digest)
+		image, err := tx.Images().Get("i1")
+		require.NoError(t, err)
+		require.Equal(t, 2, image.NextVersion)
+		return nil
+	}))
+}
