@@ -1,14 +1,8 @@
 # What only the phase bootstrap does; driver.sh, which follows, is the rest.
 
 bootstrap() {
-	begin network
-	watch 60
-	until networked; do
-		[ -z "$expired" ] || fail 124 "no route after 60 seconds"
-		pause
-	done
-	unwatch
-	end
+	network
+	each security security_updates
 	each addon place_addon
 	hooks install
 	hooks pre-start
@@ -91,16 +85,6 @@ put() {
 	[ "$code" = 0 ] || fail "$code" "extra-data/$1 to $2: $text"
 	wait "$packer" || fail $? "extra-data/$1 cannot be read"
 	end
-}
-
-# networked: there is a route, or there is nothing but loopback to have one.
-networked() {
-	for i in "$root"/sys/class/net/*; do
-		[ "${i##*/}" = lo ] || [ ! -e "$i" ] || break
-		i=
-	done
-	[ -n "$i" ] || return 0
-	{ read -r _ && read -r _; } <"$root/proc/net/route"
 }
 
 # prune PREFIX: removes what is in the package below a directory, "" or "…/", but

@@ -32,10 +32,10 @@ work=$ANBOX_DIR/.ams
 plan=$work/plan
 android=$root/usr/share/ams/android
 
-# Of the command under way: process, log and its reader, input if it is not empty,
-# and what there is to say beside its output. Of its time limit: the process that
-# watches it, and whether it is up.
-job= log= reader= input= text= watcher= expired=
+# Of the command under way: process, mark, log and its reader, input if it is not
+# empty, and what there is to say beside its output. Of its time limit: the process
+# that watches it, and whether it is up.
+job= jobs=0 mark= log= reader= input= text= watcher= expired=
 
 # ---- telling -----------------------------------------------------------------
 
@@ -77,99 +77,7 @@ tail_of_output() {
 		sed 's/\\/\\\\/g; s/"/\\"/g; s/	/\\t/g; s/$/\\n/' | tr -d '\n'
 }
 
-# ---- running things within bounds --------------------------------------------
-
-# watch SECONDS: sets $expired when the time is up, and thereby ends a wait. The
-# signal is repeated, for the one that comes just before a wait is lost on it.
-watch() {
-	expired=
-	setsid sh -c 'sleep "$1"; while kill -s USR1 "$2"; do sleep 1; done' \
-		watch "$1" "$$" </dev/null >/dev/null 2>&1 &
-	watcher=$!
-}
-
-unwatch() {
-	end_group "$watcher"
-	wait "$watcher" 2>/dev/null
-	watcher=
-}
-
-# end_group PID: kills a process and its group, if it has got one already.
-end_group() {
-	{ kill -s KILL -- "-$1" || kill -s KILL "$1"; } 2>/dev/null
-}
-
-# await_job: waits for the command under way, and kills it with all of its group
-# if the time is up first. Result in $code.
-await_job() {
-	wait "$job"
-	code=$?
-	if [ -n "$expired" ]; then
-		end_group "$job"
-		code=124 text="timed out after $limit seconds"
-	fi
-	job=
-}
-
-# quick LOG COMMAND…: runs a command in a session of its own. It is for programs
-# of the image, which print little, inside a watch.
-quick() {
-	log=$1 reader=
-	shift
-	setsid "$@" </dev/null >"$log" 2>&1 &
-	job=$!
-	await_job
-}
-
-# limited SECONDS LOG COMMAND…: runs a command in a session of its own for so long
-# at most. It keeps the first MiB of the output, and of what is longer the last
-# 3000 bytes as well. What the command leaves running stays.
-limited() {
-	limit=$1 log=$2
-	shift 2
-	rm -f "$work/out" "$work/tail"
-	mkfifo "$work/out"
-	{
-		head -c 1048576 >"$log"
-		exec tail -c 3000 >"$work/tail"
-	} <"$work/out" >/dev/null 2>&1 &
-	reader=$!
-	watch "$limit"
-	setsid "$@" <"${input:-/dev/null}" >"$work/out" 2>&1 &
-	job=$!
-	await_job
-	unwatch
-}
-
-# drain: waits until the output is written, for a second at most, because what a
-# command left running may hold it open.
-drain() {
-	[ -n "$reader" ] || return 0
-	watch 1
-	wait "$reader"
-	unwatch
-}
-
-# must COMMAND…: limited or quick, and a failure is that of the step.
-must() {
-	"$@"
-	[ "$code" = 0 ] || fail "$code" "$text"
-}
-
-# says WORD: a line of the output begins with it.
-says() {
-	while read -r line || [ -n "$line" ]; do
-		case $line in
-		"$1"*) return 0 ;;
-		esac
-	done <"$log"
-	return 1
-}
-
-# pause: a tenth of a second, where that can be had.
-pause() {
-	sleep 0.1 2>/dev/null || sleep 1
-}
+# ---- the plan ----------------------------------------------------------------
 
 # each KEY FUNCTION: calls the function with the fields of each such line.
 each() {
@@ -270,6 +178,7 @@ boot_app() {
 # ---- phases, beside the one in bootstrap.sh -----------------------------------
 
 start() {
+	[ -z "$sent" ] || network # what is installed may come from there
 	each addon place_addon
 	hooks install
 	hooks pre-start
@@ -280,12 +189,34 @@ start() {
 	hooks post-start
 }
 
+network() {
+	begin network
+	watch 60
+	until networked; do
+		[ -z "$expired" ] || fail 124 "no route after 60 seconds"
+		pause
+	done
+	unwatch
+	end
+}
+
+# networked: there is a route, or there is nothing but loopback to have one.
+networked() {
+	for i in "$root"/sys/class/net/*; do
+		[ "${i##*/}" = lo ] || [ ! -e "$i" ] || break
+		i=
+	done
+	[ -n "$i" ] || return 0
+	{ read -r _ && read -r _; } <"$root/proc/net/route"
+}
+
 # place_addon NAME [sent]: puts an addon that was sent in its place, instead of what
 # was there.
 place_addon() {
 	begin "addon $1"
 	if [ -n "$2" ]; then
 		rm -rf "$ANBOX_DIR/addons/$1"
+		[ -d "$work/addons/$1" ] || fail 1 "the addon has no files"
 		mkdir -p "$ANBOX_DIR/addons" && mv "$work/addons/$1" "$ANBOX_DIR/addons/$1" || fail $?
 	fi
 	[ -d "$ANBOX_DIR/addons/$1" ] || fail 1 "the addon is not installed"
@@ -315,6 +246,7 @@ settings() {
 		type) INSTANCE_TYPE=$f1 CONTAINER_TYPE=$f1 ;;
 		package) package=$f1 ;;
 		abi) abi=$f1 ;;
+		addon) sent=$sent$f2 ;;
 		boot) BOOT_PACKAGE=$f1 activity=$f2 ;;
 		limits) boot_limit=$f1 step_limit=$f2 ;;
 		grant-all) grant_all=1 ;;
@@ -324,17 +256,18 @@ settings() {
 	export INSTANCE_TYPE CONTAINER_TYPE BOOT_PACKAGE
 }
 
-trap '[ -z "$job" ] || end_group "$job"; exit 143' HUP INT TERM
+trap '[ -z "$job" ] || end_job; exit 143' HUP INT TERM
 trap 'expired=1' USR1
 trap '[ -z "$watcher" ] || end_group "$watcher"' EXIT
 cd /
 [ -d "$logs" ] && [ -d "$work" ] || mkdir -p "$logs" "$work" || exit
+take_over
 rm -rf "$plan" "$work/addons"
 step='unpack files'
 tar -x -f - -C "$ANBOX_DIR" 2>"$work/tar.log" || { code=$? log=$work/tar.log; fail "$code"; }
 # The plan comes last: with it, everything has arrived.
 [ -e "$plan" ] || fail 1 "the files did not arrive completely"
-package='' abi='' BOOT_PACKAGE='' activity='' grant_all='' keep="manifest.yaml${nl}hooks"
+package='' abi='' sent='' BOOT_PACKAGE='' activity='' grant_all='' keep="manifest.yaml${nl}hooks"
 settings
 case $phase in
 bootstrap) bootstrap ;;

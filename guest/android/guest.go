@@ -19,11 +19,17 @@ import (
 	"github.com/openams/ams"
 )
 
+//go:embed run.sh
+var runner string
+
 //go:embed driver.sh
 var driver string
 
 //go:embed bootstrap.sh
 var bootstrap string
+
+//go:embed security.sh
+var security string
 
 // Guest performs phases inside instances that run Android. It is safe for
 // concurrent use.
@@ -60,8 +66,8 @@ func New(opts Options) *Guest {
 //
 // Errors: ErrInvalid if the run contains what cannot be handed over, such as a
 // control character in a name; ErrFailed if a step failed, with the step's name,
-// its exit code and the end of its output; the error of run.Package or run.Exec;
-// the error of ctx.
+// its exit code and the end of its output; the error of run.Package, of an addon's
+// Write or of run.Exec; the error of ctx.
 func (g *Guest) Run(ctx context.Context, run ams.GuestRun) error {
 	plan, err := newPlan(run, g.opts)
 	if err != nil {
@@ -81,12 +87,8 @@ func (g *Guest) Run(ctx context.Context, run ams.GuestRun) error {
 	}()
 	steps := &stepReader{report: run.Report}
 	stderr := &tail{}
-	script := driver
-	if run.Phase == ams.PhaseBootstrap {
-		script = bootstrap + driver
-	}
 	exit, err := run.Exec(ctx, ams.ExecRequest{
-		Command: []string{"sh", "-c", script, "ams-guest", string(run.Phase)},
+		Command: []string{"sh", "-c", scriptOf(run), "ams-guest", string(run.Phase)},
 		Stdin:   in,
 		Stdout:  steps,
 		Stderr:  stderr,
@@ -107,6 +109,17 @@ func (g *Guest) Run(ctx context.Context, run ams.GuestRun) error {
 		return ams.Errorf(ams.ErrFailed, "phase %s exited with code %d%s", run.Phase, exit, colon(stderr.String()))
 	}
 	return nil
+}
+
+// scriptOf returns the driver with the parts that the phase needs.
+func scriptOf(run ams.GuestRun) string {
+	switch {
+	case run.Phase != ams.PhaseBootstrap:
+		return runner + driver
+	case run.SecurityUpdates:
+		return security + bootstrap + runner + driver
+	}
+	return bootstrap + runner + driver
 }
 
 // send writes the archive with the phase's files. The plan comes last and so

@@ -6,9 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -162,22 +160,6 @@ func TestHookThatIsNoFile(t *testing.T) {
 	})
 }
 
-// A hook may leave a service running, which holds the hook's output open.
-func TestHookLeavesService(t *testing.T) {
-	onShells(t, func(t *testing.T, m *machine) {
-		m.write("var/lib/anbox/app/hooks/pre-start", 0o755,
-			"#!/bin/sh\nsleep 60 &\necho $! >\"$AMS_GUEST_ROOT/pids\"\n")
-		begin := time.Now()
-		require.NoError(t, m.run(ams.PhaseStart, application(), nil))
-		require.Less(t, time.Since(begin), 30*time.Second)
-		pid := strings.TrimSpace(m.read("pids"))
-		require.True(t, alive(pid), "the service was killed")
-		number, err := strconv.Atoi(pid)
-		require.NoError(t, err)
-		require.NoError(t, syscall.Kill(number, syscall.SIGKILL))
-	})
-}
-
 func TestAndroidFailures(t *testing.T) {
 	tests := []struct {
 		name, env, want string
@@ -271,31 +253,5 @@ func TestCancel(t *testing.T) {
 		for _, pid := range strings.Fields(m.read("pids")) {
 			require.Eventually(t, func() bool { return !alive(pid) }, 20*time.Second, 10*time.Millisecond, "process %s is left", pid)
 		}
-	})
-}
-
-// TestRawInstanceGetsAddons starts an instance without an application twice: its
-// addons are installed once, with the hooks of old.
-func TestRawInstanceGetsAddons(t *testing.T) {
-	onShells(t, func(t *testing.T, m *machine) {
-		files := map[string]member{}
-		for _, hook := range []string{"install", "pre-start", "prepare", "post-start", "restore"} {
-			files["hooks/"+hook] = member{0o755, reveal}
-		}
-		m.addons = []ams.GuestAddon{{Name: "old", Write: packageOf(files)}}
-		names := func() (hooks []string) {
-			for _, line := range m.journal() {
-				if hook, _, ok := strings.Cut(line, " /var/lib/anbox/addons/old regular"); ok {
-					hooks = append(hooks, hook)
-				}
-			}
-			return hooks
-		}
-		require.NoError(t, m.run(ams.PhaseStart, nil, nil))
-		first := []string{"install", "restore", "pre-start", "prepare", "post-start"}
-		require.Equal(t, first, names())
-		m.addons[0].Write = nil
-		require.NoError(t, m.run(ams.PhaseStart, nil, nil))
-		require.Equal(t, []string{"restore", "pre-start", "post-start"}, names())
 	})
 }

@@ -7,11 +7,13 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	lxd "github.com/canonical/lxd/client"
 	"github.com/canonical/lxd/shared/api"
+	"github.com/gorilla/websocket"
 	"github.com/stretchr/testify/require"
 
 	"github.com/openams/ams"
@@ -36,14 +38,30 @@ func launch(t testing.TB, name string) *container {
 	return &container{t: t, c: c, name: name}
 }
 
+// await waits until a command line succeeds in the container.
+func (c *container) await(line string) {
+	c.t.Helper()
+	require.Eventually(c.t, func() bool {
+		code, err := c.exec(c.t.Context(), ams.ExecRequest{Command: []string{"sh", "-c", line}})
+		return err == nil && code == 0
+	}, 30*time.Second, 100*time.Millisecond, line)
+}
+
 // exec is a GuestRun.Exec for the container.
 func (c *container) exec(ctx context.Context, req ams.ExecRequest) (int, error) {
 	if req.Stdin == nil {
 		req.Stdin = strings.NewReader("")
 	}
+	if req.Stdout == nil {
+		req.Stdout, req.Stderr = io.Discard, io.Discard
+	}
 	done := make(chan bool)
+	kill := func(conn *websocket.Conn) {
+		<-ctx.Done()
+		_ = conn.WriteJSON(api.InstanceExecControl{Command: "signal", Signal: int(syscall.SIGKILL)}) // it may have ended
+	}
 	op, err := c.c.ExecInstance(c.name, api.InstanceExecPost{Command: req.Command, WaitForWS: true, Environment: req.Env},
-		&lxd.InstanceExecArgs{Stdin: io.NopCloser(req.Stdin), Stdout: nop{req.Stdout}, Stderr: nop{req.Stderr}, DataDone: done})
+		&lxd.InstanceExecArgs{Stdin: io.NopCloser(req.Stdin), Stdout: nop{req.Stdout}, Stderr: nop{req.Stderr}, DataDone: done, Control: kill})
 	if err != nil {
 		return 0, err
 	}
@@ -81,10 +99,15 @@ func (c *container) sh(line string) string {
 func (c *container) run(phase ams.GuestPhase, v *ams.Version, files map[string]member) error {
 	ctx, cancel := context.WithTimeout(c.t.Context(), time.Minute)
 	defer cancel()
+	return c.runContext(ctx, phase, v, files)
+}
+
+func (c *container) runContext(ctx context.Context, phase ams.GuestPhase, v *ams.Version, files map[string]member) error {
 	run := ams.GuestRun{
 		Phase: phase, Version: v, Addons: c.addons, Exec: c.exec,
-		Instance: ams.Instance{ID: "btavtegj1qm58qg7ru50", Base: phase == ams.PhaseBootstrap},
-		Files:    map[string][]byte{"session.yaml": []byte("session"), "userdata": []byte("text")},
+		SecurityUpdates: true, // the image has no apt-get, so there is no such step
+		Instance:        ams.Instance{ID: "btavtegj1qm58qg7ru50", Base: phase == ams.PhaseBootstrap},
+		Files:           map[string][]byte{"session.yaml": []byte("session"), "userdata": []byte("text")},
 		Report: func(s ams.GuestStep) {
 			if s.Ended {
 				c.steps = append(c.steps, fmt.Sprintf("%s: %d", s.Name, s.Exit))
@@ -111,6 +134,7 @@ echo "0 ${0##*/} $INSTANCE_TYPE ${ADDON_DIR-application} ${ANBOX_EXIT_CODE-none}
 // candy is an application that uses everything.
 func candy() (*ams.Version, map[string]member) {
 	v := application()
+	v.ABI, v.APK.ABIs = "arm64-v8a", []string{"arm64-v8a", "x86_64"}
 	v.Manifest.RequiredPermissions = []string{"android.permission.CAMERA", "android.permission.READ_CONTACTS"}
 	v.Manifest.Bootstrap.Keep = []string{"levels/*.map"}
 	v.Manifest.ExtraData = map[string]ams.ExtraData{
@@ -155,7 +179,7 @@ func TestBootstrapInLXD(t *testing.T) {
 		"pre-start base application none",
 		"android start",
 		"getprop sys.boot_completed",
-		"pm install -r /var/lib/anbox/app/app.apk",
+		"pm install -r --abi arm64-v8a /var/lib/anbox/app/app.apk",
 		"pm grant com.example.candy android.permission.CAMERA",
 		"pm grant com.example.candy android.permission.READ_CONTACTS",
 		"post-start base application none",
@@ -176,6 +200,7 @@ func TestBootstrapInLXD(t *testing.T) {
 	}, c.steps)
 
 	require.Equal(t, "1048576 /data/app/com.example.candy-1/base.apk\n", c.sh("wc -c /data/app/com.example.candy-1/base.apk"))
+	require.Equal(t, "    primaryCpuAbi=arm64-v8a\n", c.sh("dumpsys package com.example.candy | grep Abi"))
 	require.Equal(t, "      android.permission.CAMERA: granted=true\n      android.permission.READ_CONTACTS: granted=true\n",
 		c.sh("dumpsys package com.example.candy | grep granted"))
 	uid := strings.TrimSpace(c.sh("cat /var/lib/anbox-test/packages/com.example.candy/uid"))

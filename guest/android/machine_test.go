@@ -2,6 +2,7 @@ package android_test
 
 import (
 	"archive/tar"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,6 +43,9 @@ type machine struct {
 	shell  []string
 	env    []string
 	addons []ams.GuestAddon
+	mirror *string       // not nil if security updates are wanted
+	limit  time.Duration // of a step; 0 is 10 seconds
+	kill   bool          // what is cancelled is killed, as LXD does it
 
 	mu    sync.Mutex
 	steps []string
@@ -92,7 +96,9 @@ func (m *machine) exec(ctx context.Context, req ams.ExecRequest) (int, error) {
 		"PATH=" + filepath.Join(m.root, "bin") + ":" + os.Getenv("PATH"),
 	}, m.env...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = req.Stdin, req.Stdout, req.Stderr
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	if !m.kill {
+		cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	}
 	cmd.WaitDelay = 5 * time.Second
 	err := cmd.Run()
 	if ctx.Err() != nil {
@@ -107,6 +113,10 @@ func (m *machine) exec(ctx context.Context, req ams.ExecRequest) (int, error) {
 
 // run performs a phase. Steps that ended are kept in m.steps, with the code.
 func (m *machine) run(phase ams.GuestPhase, version *ams.Version, files map[string]member) error {
+	return m.runContext(m.t.Context(), phase, version, files)
+}
+
+func (m *machine) runContext(ctx context.Context, phase ams.GuestPhase, version *ams.Version, files map[string]member) error {
 	run := ams.GuestRun{
 		Phase:    phase,
 		Instance: ams.Instance{ID: "btavtegj1qm58qg7ru50", Base: phase == ams.PhaseBootstrap},
@@ -125,7 +135,11 @@ func (m *machine) run(phase ams.GuestPhase, version *ams.Version, files map[stri
 	if files != nil {
 		run.Package = packageOf(files)
 	}
-	return android.New(android.Options{BootTimeout: 10 * time.Second, StepTimeout: 10 * time.Second}).Run(m.t.Context(), run)
+	if m.mirror != nil {
+		run.SecurityUpdates, run.AptMirror = true, *m.mirror
+	}
+	limit := cmp.Or(m.limit, 10*time.Second)
+	return android.New(android.Options{BootTimeout: 10 * time.Second, StepTimeout: limit}).Run(ctx, run)
 }
 
 // member is a file of a package.

@@ -52,13 +52,13 @@ func newPlan(run ams.GuestRun, opts Options) ([]byte, error) {
 			w.install(v)
 		}
 	}
-	for _, addon := range run.Addons {
-		switch {
-		case addon.Write != nil:
-			w.line("addon", addon.Name, "sent")
-		case run.Phase == ams.PhaseBootstrap:
-			w.line("addon", addon.Name, "")
+	w.addons(run)
+	if run.SecurityUpdates && run.Phase == ams.PhaseBootstrap {
+		mirror, err := mirrorOf(run.AptMirror)
+		if w.err == nil && err != nil {
+			w.err = err
 		}
+		w.line("security", mirror)
 	}
 	for _, h := range hooksOf(run) {
 		w.line("hook", h.slot, h.whose, h.dir, h.name, seconds(h.limit))
@@ -67,6 +67,21 @@ func newPlan(run ams.GuestRun, opts Options) ([]byte, error) {
 		w.err = ams.Errorf(ams.ErrTooLarge, "the plan for phase %s has %d bytes, the most is %d", run.Phase, w.buf.Len(), maxPlan)
 	}
 	return w.buf.Bytes(), w.err
+}
+
+// addons writes what is to be done with addons before their hooks run.
+func (w *planWriter) addons(run ams.GuestRun) {
+	for _, addon := range run.Addons {
+		if w.err == nil && (addon.Name == "" || addon.Name == "." || addon.Name == ".." || strings.Contains(addon.Name, "/")) {
+			w.err = ams.Errorf(ams.ErrInvalid, "addon name %q is not the name of a directory", addon.Name)
+		}
+		switch {
+		case addon.Write != nil:
+			w.line("addon", addon.Name, "sent")
+		case run.Phase == ams.PhaseBootstrap:
+			w.line("addon", addon.Name, "")
+		}
+	}
 }
 
 // install writes what only the bootstrap needs.
@@ -139,61 +154,4 @@ func octal(mode uint64) string { return "0" + strconv.FormatUint(mode, 8) }
 // seconds rounds up.
 func seconds(d time.Duration) string {
 	return strconv.FormatInt(int64((d+time.Second-1)/time.Second), 10)
-}
-
-// hook is a program that may be in an addon or in the package.
-type hook struct {
-	slot  string // the moment it is for: install, pre-start, post-start, post-stop
-	whose string // for people
-	dir   string // of the addon or package, below /var/lib/anbox
-	name  string
-	limit time.Duration
-}
-
-// hooksOf returns all hooks that may have to run in the phase, in their order:
-// addons in their order and then the application, and for what comes
-// after Android the other way round. The hooks of before release 1.12 run in base
-// instances and when a raw one gets its addons (install, prepare), and in regular
-// ones (restore, backup).
-func hooksOf(run ams.GuestRun) []hook {
-	var owners, sent []hook
-	limit := cmp.Or(run.HookTimeout, ams.DefaultHookTimeout)
-	for _, addon := range run.Addons {
-		h := hook{whose: "addon " + addon.Name, dir: "addons/" + addon.Name, limit: cmp.Or(addon.HookTimeout, ams.DefaultHookTimeout)}
-		owners = append(owners, h)
-		if addon.Write != nil {
-			sent = append(sent, h)
-		}
-	}
-	if v := run.Version; v != nil && v.Manifest.Hooks.Timeout != "" {
-		limit = v.Manifest.Hooks.Limit()
-	}
-	// Also without a version: that of a running instance may have been deleted.
-	owners = append(owners, hook{whose: "application", dir: "app", limit: limit})
-	var all []hook
-	add := func(slot string, owners []hook, names ...string) {
-		for _, h := range owners {
-			for _, name := range names {
-				h.slot, h.name = slot, name
-				all = append(all, h)
-			}
-		}
-	}
-	reverse := slices.Clone(owners)
-	slices.Reverse(reverse)
-	switch run.Phase {
-	case ams.PhaseBootstrap:
-		add("install", owners, "install")
-		add("pre-start", owners, "pre-start")
-		add("post-start", owners, "prepare", "post-start")
-		add("post-stop", reverse, "post-stop")
-	case ams.PhaseStart:
-		add("install", sent, "install")
-		add("pre-start", owners, "restore", "pre-start")
-		add("post-start", sent, "prepare")
-		add("post-start", owners, "post-start")
-	case ams.PhaseStop:
-		add("post-stop", reverse, "post-stop", "backup")
-	}
-	return all
 }

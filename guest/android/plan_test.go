@@ -45,7 +45,6 @@ addon one
 addon two 
 hook install addon one addons/one install 300
 hook install addon two addons/two install 60
-hook install application app install 90
 hook pre-start addon one addons/one pre-start 300
 hook pre-start addon two addons/two pre-start 60
 hook pre-start application app pre-start 90
@@ -53,7 +52,6 @@ hook post-start addon one addons/one prepare 300
 hook post-start addon one addons/one post-start 300
 hook post-start addon two addons/two prepare 60
 hook post-start addon two addons/two post-start 60
-hook post-start application app prepare 90
 hook post-start application app post-start 90
 hook post-stop application app post-stop 90
 hook post-stop addon two addons/two post-stop 60
@@ -72,6 +70,27 @@ hook post-stop addon one addons/one post-stop 300
 	plan, err = newPlan(run, New(Options{}).opts)
 	require.NoError(t, err)
 	require.Contains(t, string(plan), "\nboot\tcom.other\t\n", "the activity of another package")
+
+	run.SecurityUpdates = true
+	for mirror, want := range map[string]string{
+		"": "security\t\n", "http://m.example.org/": "security\thttp://m.example.org\n",
+		"https://[::1]:80/a%20b//": "security\thttps://[::1]:80/a%20b\n",
+	} {
+		run.Phase, run.AptMirror = ams.PhaseBootstrap, mirror
+		plan, err = newPlan(run, New(Options{}).opts)
+		require.NoError(t, err)
+		require.Contains(t, string(plan), want)
+		run.Phase = ams.PhaseStart
+		plan, err = newPlan(run, New(Options{}).opts)
+		require.NoError(t, err)
+		require.NotContains(t, string(plan), "security")
+	}
+	for _, mirror := range []string{"m.example.org", "ftp://m.example.org/", "http://", "http:///x", "http://m/a b", "http://m/a&b", `http://m/a\b`, "http://m/\nx"} {
+		run.Phase, run.AptMirror = ams.PhaseBootstrap, mirror
+		_, err = newPlan(run, New(Options{}).opts)
+		require.ErrorIs(t, err, ams.ErrInvalid, "%q", mirror)
+	}
+	run.SecurityUpdates = false
 
 	for _, name := range []string{"a\tb", "a\nb", "a\x00b", "a\u0085b"} {
 		run.Phase = ams.PhaseBootstrap
