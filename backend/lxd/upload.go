@@ -223,7 +223,12 @@ func (r *sourceReader) Read(p []byte) (int, error) {
 		r.s.err = err
 	}
 	<-r.s.turn
-	return n, err
+	select {
+	case <-r.s.over: // what was given up meanwhile must not look as if it were complete
+		return 0, io.ErrClosedPipe
+	default:
+		return n, err
+	}
 }
 
 // later is a reader that is made when it is first read.
