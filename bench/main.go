@@ -3,10 +3,12 @@
 // mean anything. It prints a table and writes build/bench.json, an array of
 // {name, ours, baseline, unit, ratio}. Names are stable. Both ways are
 // run in turn, in blocks: ours and baseline are the medians of their blocks, and
-// ratio is the median of ours divided by baseline, pair by pair.
+// ratio is the median of ours divided by baseline, pair by pair; of ingest, whose
+// blocks are few, it is that of the medians.
 //
 //	go run ./bench                   # all
 //	go run ./bench -only launch.lxd  # one
+//	go run ./bench -only ingest      # all whose names begin with "ingest."
 package main
 
 import (
@@ -21,6 +23,7 @@ import (
 	"runtime/pprof"
 	"slices"
 	"strings"
+	"syscall"
 	"text/tabwriter"
 )
 
@@ -46,6 +49,11 @@ func benchmarks() []benchmark {
 	return []benchmark{
 		{"launch.fake", launchFake},
 		{"launch.lxd", launchLXD},
+		{"ingest.rss", ingestRSS},
+		{"ingest.package", ingestPackage},
+		{"ingest.stored", ingestStored},
+		{"ingest.bz2", ingestBzip2},
+		{"ingest.image", ingestImage},
 	}
 }
 
@@ -54,7 +62,7 @@ type options struct {
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -65,12 +73,16 @@ func main() {
 
 func run(ctx context.Context, args []string, w io.Writer) error {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	only := flags.String("only", "", "run the benchmark of this `name` alone")
+	only := flags.String("only", "", "run the benchmark of this `name` alone, or those of this group")
 	out := flags.String("out", filepath.Join("build", "bench.json"), "write the results to this `file`")
 	quick := flags.Bool("quick", false, "a tenth of the work, for trying out")
+	alone := flags.String("ingest", "", "take in the files of this `directory`, for ingest.rss")
 	profile := flags.String("cpuprofile", "", "write a CPU profile to this `file`")
 	if err := flags.Parse(args); err != nil {
 		return err
+	}
+	if *alone != "" {
+		return ingestAlone(ctx, *alone, w)
 	}
 	if *profile != "" {
 		f, err := os.Create(*profile)
@@ -85,7 +97,7 @@ func run(ctx context.Context, args []string, w io.Writer) error {
 	}
 	var results []result
 	for _, b := range benchmarks() {
-		if *only != "" && b.name != *only {
+		if *only != "" && b.name != *only && !strings.HasPrefix(b.name, *only+".") {
 			continue
 		}
 		r, err := b.run(ctx, options{quick: *quick})
