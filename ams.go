@@ -96,6 +96,9 @@ func (c Config) withDefaults() (Config, error) {
 		c.Logger = slog.Default()
 	}
 	c.Release = cmp.Or(c.Release, DefaultRelease)
+	if _, ok := releaseOf(c.Release); !ok {
+		return c, Errorf(ErrInvalid, "Config.Release is %s; it must be like %q", quote(c.Release), DefaultRelease)
+	}
 	c.BootTimeout = cmp.Or(c.BootTimeout, 15*time.Minute)
 	c.BootstrapTimeout = cmp.Or(c.BootstrapTimeout, maxBootstrap)
 	c.StopTimeout = cmp.Or(c.StopTimeout, time.Minute)

@@ -32,6 +32,10 @@ type Application struct {
 	Package  BlobInfo // the newest package
 	APK      APKInfo  // of it
 
+	// Built is what the newest build began with, whatever has become of it; nil in an
+	// application of an older release.
+	Built *Built
+
 	Resources          Resources // as launched: type, presets and manifest combined
 	BootPackage        string    // the manifest's, or else that of the APK
 	ABI                string    // of the newest version
@@ -41,6 +45,13 @@ type Application struct {
 	Operation          string // of the deletion under way
 	CreatedAt          time.Time
 	UpdatedAt          time.Time
+}
+
+// Built is what a version is built from, beside its package.
+type Built struct {
+	ImageID      string
+	ImageVersion int
+	Addons       []AddonUse
 }
 
 // ApplicationFilter chooses applications. Every field that is set must match.

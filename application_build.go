@@ -38,8 +38,13 @@ func kindOf(vm bool) string {
 	return "containers"
 }
 
-// outdated reports whether a version was built from something else.
-func (in *inputs) outdated(v *Version) bool {
+// outdated reports whether an application was built from something else the last
+// time. A version that was deleted since is not built again: it was not wanted.
+func (in *inputs) outdated(app *Application, newest *Version) bool {
+	v := app.Built
+	if v == nil {
+		v = &Built{newest.ImageID, newest.ImageVersion, newest.Addons}
+	}
 	return v.ImageID != in.image.ID || v.ImageVersion < in.parent.Number ||
 		!slices.EqualFunc(v.Addons, in.addons, func(a, b AddonUse) bool { return a.Name == b.Name && a.Version == b.Version })
 }
@@ -57,6 +62,7 @@ func (c *change) build(m *Manager, app *Application, in *inputs, opID, what stri
 		app.Resources.DiskSize = max(app.Resources.DiskSize, Size(in.parent.Size))
 	}
 	app.ABI, app.Image = abi, in.image.ID
+	app.Built = &Built{in.image.ID, in.parent.Number, in.addons}
 	app.Status, app.UpdatedAt = ApplicationInitializing, c.now
 	v := Version{
 		ID: versionID(app.ID, app.NextVersion), ApplicationID: app.ID, Number: app.NextVersion,
@@ -137,7 +143,7 @@ func (s *Applications) Refresh(ctx context.Context, idOrName string) (Operation,
 		if err != nil {
 			return err
 		}
-		if !in.outdated(&newest) && newest.Status != VersionError {
+		if !in.outdated(&app, &newest) && newest.Status != VersionError {
 			return c.doneOperation(opID, "update application", map[string][]string{"application": {app.ID}})
 		}
 		return c.build(s.m, &app, &in, opID, "update application")
@@ -201,7 +207,7 @@ func (e *engine) refresh(ctx context.Context, id string) error {
 		}
 		refused = true
 		in, err := c.inputs(e.m, &app)
-		if err != nil || !in.outdated(&newest) {
+		if err != nil || !in.outdated(&app, &newest) {
 			return err
 		}
 		return c.build(e.m, &app, &in, opID, "update application")

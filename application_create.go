@@ -34,9 +34,13 @@ type CreateOptions struct {
 //
 // Errors: ErrInvalid (package, manifest with all its problems, APK, digest);
 // ErrTooLarge; ErrNoSpace; ErrExists (name); ErrNotFound (image); ErrState (image
-// not usable); ErrNoCapacity (no node could hold it even when empty).
+// not usable); ErrNoCapacity (no node could hold it even when empty);
+// ErrUnsupported (the backend is no Publisher).
 func (s *Applications) Create(ctx context.Context, pkg io.Reader, opts CreateOptions) (Operation, error) {
 	m := s.m
+	if _, ok := BackendAs[Publisher](m.backend); !ok {
+		return Operation{}, Errorf(ErrUnsupported, "the backend cannot publish instances as images")
+	}
 	release := m.holdBlobs()
 	defer release()
 	p, err := m.takePackage(ctx, pkg, opts.Digest)

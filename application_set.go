@@ -82,7 +82,11 @@ func (s *Applications) Set(ctx context.Context, idOrName string, p ApplicationPa
 			}
 			return c.build(s.m, &app, &in, opID, "update application")
 		}
+		disk := app.Resources.DiskSize
 		app.derive()
+		if app.VM && p.Resources.DiskSize == nil { // it holds the image
+			app.Resources.DiskSize = max(disk, app.Resources.DiskSize)
+		}
 		app.UpdatedAt = c.now
 		c.lifecycle("application", app.ID, "updated", "")
 		if p.InhibitAutoUpdates != nil && !*p.InhibitAutoUpdates {
@@ -125,7 +129,7 @@ func (c *change) needsVersion(m *Manager, app *Application, before *Manifest) (b
 		return changed, in, err
 	}
 	newest, err := newestVersion(c, app.ID)
-	return err == nil && in.outdated(&newest), in, err
+	return err == nil && in.outdated(app, &newest), in, err
 }
 
 // ofVersion is the part of a manifest that belongs to a version.
@@ -155,6 +159,8 @@ func (p *ApplicationPatch) apply(m Manifest) Manifest {
 	setList(&m.Features, p.Features)
 	set(&m.Hooks, p.Hooks)
 	set(&m.Bootstrap, p.Bootstrap)
+	setList(&m.Watchdog.AllowedPackages, m.Watchdog.AllowedPackages) // empty is none
+	setList(&m.Bootstrap.Keep, m.Bootstrap.Keep)
 	return m
 }
 

@@ -45,7 +45,7 @@ func (in *Instance) demand() Demand {
 
 // passPlace looks at the instances that wait for an image or a node, in the order
 // they came in. Of the base instances the first that does not fit makes the others
-// wait too.
+// of its architecture wait too.
 func (e *engine) passPlace(ctx context.Context) {
 	var waiting []Instance
 	err := e.m.view(ctx, func(tx Tx) (err error) {
@@ -53,16 +53,17 @@ func (e *engine) passPlace(ctx context.Context) {
 		waiting, err = tx.Instances().List(InstanceFilter{Status: []InstanceStatus{InstanceCreated}, Resting: &no}, Page{})
 		return err
 	})
-	full := false
+	full := map[string]bool{} // by what a node must be like
 	var deadline time.Time
 	for i := 0; i < len(waiting) && err == nil && !e.draining(); i++ {
 		in := &waiting[i]
-		if in.Base && full && in.Fingerprint != "" {
+		kind := fmt.Sprint(in.Architecture, " ", in.VM)
+		if in.Base && full[kind] && in.Fingerprint != "" {
 			continue
 		}
 		err = e.placeWaiting(ctx, in.ID)
 		if in.Base && errors.Is(err, ErrNoCapacity) {
-			full, err = true, nil
+			full[kind], err = true, nil
 		}
 		if d := in.Deadline; !d.IsZero() && (deadline.IsZero() || d.Before(deadline)) {
 			deadline = d

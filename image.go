@@ -53,10 +53,12 @@ type ImageVersion struct {
 	RemoteID string       // the image server's name of this version
 	Files    []RemoteFile // to be fetched from there
 
+	WantDefault     bool   // to be made the default of its kind when it is active
 	Sync            bool   // to be fetched also when nothing waits for it
 	DeleteOperation string // waits for its deletion
 
 	Attempts int       // to fetch it, that failed
+	Wrong    int       // of those, how often the server answered wrongly
 	RetryAt  time.Time // not before this instant
 }
 

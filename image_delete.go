@@ -57,7 +57,7 @@ func (s *Images) Delete(ctx context.Context, idOrName string, force bool) (Opera
 }
 
 func (c *change) dropImage(image *Image, opID string) error {
-	image.Status, image.Operation = ImageDeleted, opID
+	image.Status, image.Operation, image.Default = ImageDeleted, opID, false
 	c.lifecycle("image", image.ID, string(ImageDeleted), "")
 	c.stop = append(c.stop, wakeImage(image.ID).key)
 	c.wake = append(c.wake, wakePlace)
@@ -79,7 +79,7 @@ func (s *Images) DeleteVersion(ctx context.Context, idOrName string, number int)
 		}
 		v := image.version(number)
 		left := slices.DeleteFunc(slices.Clone(image.Versions), func(v ImageVersion) bool { return v.Status == ImageDeleted })
-		waits, werr := imageWaiters(c, image.ID, number)
+		waits, werr := c.Instances().List(InstanceFilter{Status: []InstanceStatus{InstanceCreated}, ImageID: image.ID, ImageVersion: &number}, Page{})
 		switch {
 		case werr != nil:
 			return werr

@@ -26,7 +26,7 @@ var errUnwanted = errors.New("nothing waits for the image any more")
 // fetchImage fetches the files of a version and imports them.
 func (e *engine) fetchImage(ctx context.Context, image *Image, v *ImageVersion) error {
 	if wait := v.RetryAt.Sub(e.m.now()); wait > 0 {
-		e.wakeAfter(wakeImage(image.ID), min(wait, fetchLook))
+		e.wakeAfter(image.wake(), min(wait, fetchLook))
 		return e.stillWanted(ctx, image.ID, v.Number)
 	}
 	fetch, stop := context.WithCancelCause(ctx)
@@ -223,7 +223,7 @@ func (e *engine) unqueueImage(ctx context.Context, id string, number int) error 
 			return nil
 		}
 		if waiting, err := imageWaiters(c, id, number); err != nil || v.Sync || len(waiting) > 0 {
-			c.wake = append(c.wake, wakeImage(id))
+			c.wake = append(c.wake, image.wake())
 			return err
 		}
 		v.Status, v.StatusMessage = ImageAvailable, ""
@@ -235,9 +235,11 @@ func (e *engine) unqueueImage(ctx context.Context, id string, number int) error 
 // does not answer it is tried as long as something waits, where it answers
 // wrongly three times.
 func (e *engine) fetchFailed(ctx context.Context, image *Image, number int, failure error) error {
-	lasting := !errors.Is(failure, ErrUnavailable)
-	code := CodeOf(failure)
-	if slices.Contains([]Code{ErrUnsupported, ErrTooLarge}, code) || lasting && image.version(number).Attempts+1 >= fetchTries {
+	wrong := 0
+	if !errors.Is(failure, ErrUnavailable) {
+		wrong = 1
+	}
+	if slices.Contains([]Code{ErrUnsupported, ErrTooLarge}, CodeOf(failure)) || wrong > 0 && image.version(number).Wrong+wrong >= fetchTries {
 		return e.imageDone(ctx, image, number, BackendImage{}, failure)
 	}
 	e.m.log.Warn("an image cannot be fetched; it will be tried again", "image", image.Name, "error", failure)
@@ -253,6 +255,7 @@ func (e *engine) fetchFailed(ctx context.Context, image *Image, number int, fail
 		}
 		wait = backoff(v.Attempts + 2)
 		v.Attempts++
+		v.Wrong += wrong
 		v.RetryAt = c.now.Add(wait)
 		v.StatusMessage = "trying again: " + failure.Error()
 		row.UpdatedAt = c.now
@@ -260,7 +263,7 @@ func (e *engine) fetchFailed(ctx context.Context, image *Image, number int, fail
 	})
 	if err == nil {
 		_, err = e.tellFetch(ctx, image.ID, number, "trying again: "+failure.Error(), true)
-		e.wakeAfter(wakeImage(image.ID), min(wait, fetchLook))
+		e.wakeAfter(image.wake(), min(wait, fetchLook))
 	}
 	return err
 }

@@ -18,7 +18,7 @@ func (e *engine) passImage(ctx context.Context, id string) {
 	}
 	if ignoreNotFound(err) != nil && ctx.Err() == nil {
 		e.m.log.Warn("work on an image failed and will be tried again", "image", id, "error", err)
-		e.wakeAfter(wakeImage(id), backoff(5))
+		e.wakeAfter(image.wake(), backoff(5))
 	}
 }
 
@@ -99,12 +99,13 @@ func (e *engine) imageDone(ctx context.Context, image *Image, number int, made B
 			return nil
 		}
 		if failure == nil {
+			wantDefault := v.WantDefault
 			*v = ImageVersion{
 				Number: number, Status: ImageActive, Fingerprint: made.Fingerprint, Size: made.Size,
 				CreatedAt: v.CreatedAt, RemoteID: v.RemoteID,
 			}
 			row.Architecture = made.Architecture
-			if err := c.newDefault(&row, false); err != nil {
+			if err := c.newDefault(&row, wantDefault); err != nil {
 				return err
 			}
 		} else {
@@ -148,10 +149,16 @@ func (c *change) cancelImage(id, opID string) error {
 	if err != nil || image.Operation != opID || image.Status == ImageDeleted {
 		return ignoreNotFound(err)
 	}
+	left := 0
+	for _, v := range image.Versions {
+		if v.Status != ImageDeleted {
+			left++
+		}
+	}
 	for i := range image.Versions {
 		v := &image.Versions[i]
 		switch {
-		case v.Status == ImageInitializing && len(image.Versions) == 1:
+		case v.Status == ImageInitializing && left == 1:
 			return c.dropImage(&image, opID)
 		case v.Status == ImageInitializing:
 			v.Status, v.DeleteOperation = ImageDeleted, opID

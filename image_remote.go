@@ -103,19 +103,27 @@ func (c *change) takeOver(m *Manager, list []RemoteImage, release string) error 
 	for i := range list {
 		remote := &list[i]
 		v := remote.choose(release, "")
-		if v == nil || remote.VM && !vms {
+		key := fmt.Sprint(remote.VM, " ", remote.Name)
+		if v == nil || remote.VM && !vms || offered[key] {
 			continue
 		}
-		key := fmt.Sprint(remote.VM, " ", remote.Name)
 		offered[key] = true
 		listed := false
 		for k := range rows {
 			row := &rows[k]
 			listed = listed || row.VM == remote.VM && row.Name == remote.Name
-			if row.Remote == remote.Name && row.VM == remote.VM && row.Pin == "" && row.Status != ImageDeleted {
-				if err := c.follow(row, remote, v); err != nil {
-					return err
-				}
+			if row.Remote != remote.Name || row.VM != remote.VM || row.Status == ImageDeleted {
+				continue
+			}
+			next := v
+			if row.Pin != "" {
+				next = remote.choose("", row.Pin)
+			}
+			if next == nil {
+				continue
+			}
+			if err := c.follow(row, remote, next); err != nil {
+				return err
 			}
 		}
 		if !listed {
@@ -139,6 +147,10 @@ func (c *change) takeOver(m *Manager, list []RemoteImage, release string) error 
 
 // follow gives a row the version that the server has now.
 func (c *change) follow(row *Image, remote *RemoteImage, v *RemoteVersion) error {
+	before := len(row.Versions)
+	row.Versions = slices.DeleteFunc(slices.Clone(row.Versions), func(have ImageVersion) bool {
+		return have.Status == ImageAvailable && have.RemoteID != v.ID // withdrawn, or not for this release
+	})
 	i := slices.IndexFunc(row.Versions, func(have ImageVersion) bool { return have.RemoteID == v.ID })
 	if i < 0 {
 		row.describe(remote)
@@ -147,9 +159,13 @@ func (c *change) follow(row *Image, remote *RemoteImage, v *RemoteVersion) error
 		return c.putImage(row)
 	}
 	have := &row.Versions[i]
-	if have.Status == ImageAvailable && !slices.Equal(have.Files, v.Files) ||
-		have.Status == ImageError && len(v.Files) > 0 && !slices.Equal(have.Files, v.Files) {
-		have.Status, have.ErrorMessage, have.Attempts, have.Files, have.Size = ImageAvailable, "", 0, v.Files, v.Size()
+	corrected := !slices.Equal(have.Files, v.Files) && (have.Status == ImageAvailable || have.Status == ImageError)
+	answersAgain := have.Status == ImageAvailable && have.Attempts > 0 // as it just has
+	if corrected || answersAgain {
+		have.Status, have.ErrorMessage, have.Attempts, have.Wrong = ImageAvailable, "", 0, 0
+		have.Files, have.Size = v.Files, v.Size()
+	}
+	if corrected || answersAgain || len(row.Versions) < before {
 		return c.putImage(row)
 	}
 	return nil
@@ -172,7 +188,15 @@ func (c *change) withdrawn(row *Image) error {
 		return err
 	}
 	c.lifecycle("image", row.ID, "gone", "the image server no longer has it")
-	return c.Images().Delete(row.ID)
+	if err := c.Images().Delete(row.ID); err != nil || !row.Default {
+		return err
+	}
+	here, err := c.Images().List(ImageFilter{VM: &row.VM, Status: []ImageStatus{ImageActive}}, Page{Limit: 1})
+	if err != nil || len(here) == 0 {
+		return err
+	}
+	here[0].Default, here[0].UpdatedAt = true, c.now
+	return c.Images().Put(here[0])
 }
 
 func (i *Image) describe(remote *RemoteImage) {
@@ -190,7 +214,7 @@ func (r *RemoteImage) choose(release, pin string) *RemoteVersion {
 		v := &r.Versions[i]
 		switch {
 		case pin != "":
-			if v.ID == pin || strings.HasPrefix(v.ID, pin+"-") {
+			if (v.ID == pin || strings.HasPrefix(v.ID, pin+"-")) && (release == "" || !newerRelease(v.ID, release)) {
 				return v
 			}
 		case release == "" || !newerRelease(v.ID, release):
@@ -255,7 +279,10 @@ func (s *Images) AddRemote(ctx context.Context, name, remote string, opts ImageO
 	if err != nil {
 		return Operation{}, err
 	}
-	theirs, pin, _ := strings.Cut(remote, "@")
+	theirs, pin, pinned := strings.Cut(remote, "@")
+	if pinned && pin == "" {
+		return Operation{}, Errorf(ErrInvalid, "image %s: a version must follow the @", quote(remote))
+	}
 	i := slices.IndexFunc(list, func(r RemoteImage) bool { return r.Name == theirs && r.VM == opts.VM })
 	if i < 0 {
 		return Operation{}, &Error{Code: ErrNotFound, Kind: "image", ID: theirs, Err: errors.New("the image server does not have it")}
@@ -316,7 +343,7 @@ func (s *Images) Sync(ctx context.Context, idOrName string) (Operation, error) {
 		if v.Status == ImageActive || v.Status == ImageDeleted {
 			return c.doneOperation(opID, "sync image", resources)
 		}
-		v.Status, v.Sync, v.ErrorMessage, v.Attempts, v.RetryAt = ImageQueued, true, "", 0, time.Time{}
+		v.Status, v.Sync, v.ErrorMessage, v.Attempts, v.Wrong, v.RetryAt = ImageQueued, true, "", 0, 0, time.Time{}
 		image.Operation = opID
 		if err := c.putImage(&image); err != nil {
 			return err

@@ -77,6 +77,16 @@ func (i *Image) busy() bool {
 	})
 }
 
+// wake has the image looked at. What is fetched, which may take long, does not hold
+// up what is here.
+func (i *Image) wake() wake {
+	w := wakeImage(i.ID)
+	if slices.ContainsFunc(i.Versions, func(v ImageVersion) bool { return v.Status == ImageQueued }) {
+		w.lane = "fetch"
+	}
+	return w
+}
+
 // version returns the version with the number, or nil.
 func (i *Image) version(number int) *ImageVersion {
 	for k := range i.Versions {

@@ -16,7 +16,7 @@ type Images struct{ m *Manager }
 // ImageOptions are what can be said about a new image beside its file.
 type ImageOptions struct {
 	VM      bool   // it is the image of a virtual machine
-	Default bool   // make it the default of its kind; the first one is anyway
+	Default bool   // make it the default of its kind once it is active; the first one is anyway
 	Digest  string // the expected SHA-256 of the file in hexadecimal; empty is not checked
 
 	// Rootfs is the root file system of a split image, a squashfs or a tarball.
@@ -106,14 +106,10 @@ func (c *change) newImage(image *Image, v ImageVersion, wantDefault bool) error 
 	}
 	image.CreatedAt = c.now
 	c.lifecycle("image", image.ID, "created", image.Name)
-	if v.Status != ImageAvailable || wantDefault {
-		if err := c.newDefault(image, wantDefault); err != nil {
-			return err
-		}
-	}
+	v.WantDefault = wantDefault
 	c.addImageVersion(image, v)
 	image.Status, image.UpdatedAt = v.Status, c.now
-	c.wake = append(c.wake, wakeImage(image.ID))
+	c.wake = append(c.wake, image.wake())
 	return c.Images().Put(*image)
 }
 
@@ -141,7 +137,7 @@ func (c *change) putImage(image *Image) error {
 		c.lifecycle("image", image.ID, "updated", "")
 	}
 	image.UpdatedAt = c.now
-	c.wake = append(c.wake, wakeImage(image.ID))
+	c.wake = append(c.wake, image.wake())
 	return c.Images().Put(*image)
 }
 
@@ -198,7 +194,7 @@ func (s *Images) Update(ctx context.Context, idOrName string, file io.Reader, op
 			return err
 		}
 		resources := map[string][]string{"image": {image.ID}}
-		if n := len(image.Versions); n > 0 && v.Rootfs == "" && image.Versions[n-1].Fingerprint == v.Upload {
+		if n := len(image.Versions); n > 0 && v.Rootfs == "" && image.Versions[n-1].Status == ImageActive && image.Versions[n-1].Fingerprint == v.Upload {
 			return c.doneOperation(opID, "update image", resources)
 		}
 		c.addImageVersion(&image, v)
@@ -238,7 +234,7 @@ func (s *Images) SetDefault(ctx context.Context, idOrName string) error {
 			return err
 		case image.Default:
 			return nil
-		case image.Status == ImageDeleted || image.Status == ImageError:
+		case image.Status == ImageDeleted || image.newest(nil) == nil || !image.newest(nil).usable():
 			return &Error{Code: ErrState, Kind: "image", ID: image.Name, Err: fmt.Errorf("cannot be used (status: %s)", image.Status)}
 		}
 		if err := c.newDefault(&image, true); err != nil {

@@ -59,6 +59,11 @@ func (s *Instances) Start(ctx context.Context, idOrName string) (Operation, erro
 		if !in.Made {
 			return instanceState(in, "was never created")
 		}
+		if gone, err := c.originGone(in); err != nil {
+			return err
+		} else if gone {
+			return instanceState(in, "cannot be started: what it was made from was deleted")
+		}
 		if err := in.withEncoder(func() error { return c.charge(in, in.running(), false) }); err != nil {
 			return err
 		}
@@ -66,6 +71,17 @@ func (s *Instances) Start(ctx context.Context, idOrName string) (Operation, erro
 		in.Deadline = c.now.Add(s.m.cfg.BootTimeout)
 		return nil
 	})
+}
+
+// originGone reports whether the version of the application or image that an
+// instance was made from was deleted.
+func (c *change) originGone(in *Instance) (bool, error) {
+	if in.ApplicationID != "" {
+		v, err := c.Versions().Get(versionID(in.ApplicationID, in.Version))
+		return err != nil || v.Status == VersionDeleted, ignoreNotFound(err)
+	}
+	image, err := c.Images().Get(in.ImageID)
+	return err != nil || image.Status == ImageDeleted || image.version(in.ImageVersion) == nil, ignoreNotFound(err)
 }
 
 // Stop stops a running instance; its data stays. The software inside is asked to

@@ -82,7 +82,7 @@ func (e *engine) limit(lane string) int {
 		return int(e.workers.Load())
 	case strings.HasSuffix(lane, "/end"):
 		return 10
-	case lane == "application":
+	case lane == "application", lane == "fetch":
 		return 4
 	case lane == "image":
 		return 2
@@ -243,7 +243,7 @@ func (e *engine) recover(ctx context.Context) error {
 		images, err := tx.Images().List(ImageFilter{Status: []ImageStatus{}}, Page{})
 		for _, im := range images {
 			if im.busy() {
-				wakes = append(wakes, wakeImage(im.ID))
+				wakes = append(wakes, im.wake())
 			}
 		}
 		return err

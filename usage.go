@@ -81,7 +81,11 @@ func (s *Storage) images(ctx context.Context, owners *owners, u *Usage) error {
 	if err != nil {
 		return err
 	}
-	counted := map[string]bool{}
+	counted, used := map[string]bool{}, map[string]bool{}
+	for _, image := range list {
+		_, ok := owners.images[image.Alias]
+		used[image.Fingerprint] = used[image.Fingerprint] || ok
+	}
 	for _, image := range list {
 		item, ok := owners.images[image.Alias]
 		if !ok {
@@ -91,7 +95,7 @@ func (s *Storage) images(ctx context.Context, owners *owners, u *Usage) error {
 		u.Images = append(u.Images, item)
 		if !counted[image.Fingerprint] {
 			u.ImageBytes += image.Size
-			if !ok {
+			if !used[image.Fingerprint] {
 				u.UnusedBytes += image.Size
 			}
 		}
