@@ -21,6 +21,20 @@
 // commits what came of it, and looks again. A program that is killed loses
 // nothing: the next Run looks again, deadlines included.
 //
+// # Applications
+//
+// [Application].Manifest is what the next version is built from; a version keeps
+// what it was built with. Update takes a new package and Set changes fields. When
+// the image, an addon or the setting application.addons has changed, applications
+// are built again by themselves, in order, and each once for a burst of changes.
+// Launches take the latest published version; see docs/guides/applications.md.
+//
+// # Images
+//
+// Images come from a file, from a stopped instance, or from an [ImageServer],
+// which package simplestreams implements. What a server has is listed at once and
+// fetched when something first uses it; see docs/guides/images.md.
+//
 // # What the host brings
 //
 // A [Store] (storage/sqlite, storage/mem), a [Backend] (backend/lxd,
