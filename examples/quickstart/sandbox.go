@@ -61,7 +61,10 @@ func (s *sandbox) remove() error {
 	}
 	n, _, nerr := s.c.GetNetwork(network)
 	if nerr = found(nerr); nerr == nil && n != nil && n.Name != "" {
-		if nerr = foreign("network", network, n.Description); nerr == nil {
+		if nerr = foreign("network", network, n.Description); !n.Managed {
+			nerr = fmt.Errorf("the network interface %q is left over, perhaps of an LXD that was killed; remove it with: ip link delete %s", network, network)
+		}
+		if nerr == nil {
 			nerr = s.c.DeleteNetwork(network)
 		}
 	}
