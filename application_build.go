@@ -210,6 +210,10 @@ func (e *engine) refresh(ctx context.Context, id string) error {
 		if err != nil || !in.outdated(&app, &newest) {
 			return err
 		}
+		if in.parent.Status != ImageActive {
+			// First it is fetched; what is here is not given up for what may never come.
+			return c.queueImage(&in.image, in.parent)
+		}
 		return c.build(e.m, &app, &in, opID, "update application")
 	})
 	switch CodeOf(err) {

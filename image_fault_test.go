@@ -406,3 +406,36 @@ func TestUnusedBytes(t *testing.T) {
 		require.NoError(t, w.fake.DeleteImage(w.ctx, mark, "ams-00000000000000000000-0"))
 	})
 }
+
+// TestBadImageLeavesApplicationsAlone has a version on the server that is not what
+// the list says, and one that never comes.
+func TestBadImageLeavesApplicationsAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newImageServer()
+		s.add(jammy, "1.30.1-1", "one")
+		w := newWorld(t, fake.Options{}, served(s))
+		w.imageIs(jammy, ams.ImageAvailable)
+		w.wait(w.Applications.Create(w.ctx, pkg("name: candy\nimage: "+jammy), ams.CreateOptions{}))
+		s.add(jammy, "1.30.2-1", "two")
+		s.set(func() { s.files[jammy+"/1.30.2-1/a"] = "twO" })
+		time.Sleep(10 * time.Minute)
+		require.Equal(t, ams.ImageError, w.getImage(jammy).Status)
+		require.Equal(t, []int{0}, numbers(w.settled("candy")))
+		s.set(func() { s.files[jammy+"/1.30.2-1/a"] = "two" })
+		w.wait(w.Images.Sync(w.ctx, jammy))
+		require.Equal(t, []int{0, 1}, numbers(w.settled("candy")), "built once it is here")
+
+		s.add(jammy, "1.30.3-1", "three")
+		s.set(func() { s.slow = 5 * time.Hour })
+		time.Sleep(10 * time.Minute)
+		require.Equal(t, ams.ImageQueued, w.getImage(jammy).Status)
+		op, err := w.Applications.Set(w.ctx, "candy", ams.ApplicationPatch{Tags: []string{"new"}})
+		require.NoError(t, err)
+		w.wait(op, nil)
+		require.Equal(t, []int{0, 1}, numbers(w.settled("candy")))
+		time.Sleep(6 * time.Hour)
+		require.Equal(t, ams.ImageActive, w.getImage(jammy).Status)
+		require.Equal(t, []int{0, 1, 2}, numbers(w.settled("candy")))
+		w.audit()
+	})
+}

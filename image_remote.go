@@ -164,6 +164,7 @@ func (c *change) follow(row *Image, remote *RemoteImage, v *RemoteVersion) error
 	if corrected || answersAgain {
 		have.Status, have.ErrorMessage, have.Attempts, have.Wrong = ImageAvailable, "", 0, 0
 		have.Files, have.Size = v.Files, v.Size()
+		c.wake = append(c.wake, wakeUpdates)
 	}
 	if corrected || answersAgain || len(row.Versions) < before {
 		return c.putImage(row)

@@ -120,6 +120,15 @@ func (c *change) takeImage(in *Instance) (bool, error) {
 	return false, &Error{Code: ErrFailed, Kind: "image", ID: image.Name, Err: errors.New(v.ErrorMessage)}
 }
 
+// queueImage has a version fetched, also when nothing waits for it.
+func (c *change) queueImage(image *Image, v *ImageVersion) error {
+	if v.Status == ImageQueued && v.Sync {
+		return nil
+	}
+	v.Status, v.Sync = ImageQueued, true
+	return c.putImage(image)
+}
+
 func findImage(tx Tx, idOrName string) (Image, error) { return findImageOf(tx, idOrName, false) }
 
 // findImageOf prefers the image of a kind where both kinds have one of the name.

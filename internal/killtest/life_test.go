@@ -240,6 +240,13 @@ func (l *life) sweep() error {
 func (l *life) blobs(ctx context.Context) (faults []string, err error) {
 	used := map[string]string{}
 	err = l.store.View(ctx, func(tx ams.Tx) error {
+		apps, err := tx.Applications().List(ams.ApplicationFilter{}, ams.Page{})
+		if err != nil {
+			return err
+		}
+		for _, app := range apps {
+			used[app.Package.Digest] = "the package of application " + app.ID
+		}
 		versions, err := tx.Versions().List(ams.VersionFilter{}, ams.Page{})
 		for _, v := range versions {
 			used[v.Package.Digest] = "the package of version " + v.ID
