@@ -207,6 +207,9 @@ func (l lossy) Update(ctx context.Context, fn func(ams.Tx) error) error {
 	if err != nil {
 		return err
 	}
+	for range 100 {
+		runtime.Gosched() // others get their turn in between, also where there is one CPU
+	}
 	return l.Store.Update(ctx, func(tx ams.Tx) error {
 		for _, write := range writes {
 			if err := write(tx); err != nil {
