@@ -25,7 +25,7 @@ func server(t *testing.T, h http.Handler) (*Client, ams.ImageSource) {
 	t.Helper()
 	s := httptest.NewServer(h)
 	c := New()
-	c.limits = limits{connect: time.Second, answer: 300 * time.Millisecond, silence: 300 * time.Millisecond}
+	c.limits = limits{connect: 5 * time.Second, answer: 2 * time.Second, silence: 2 * time.Second}
 	t.Cleanup(func() {
 		c.Close()
 		s.CloseClientConnections()
