@@ -58,9 +58,7 @@ func (c *change) build(m *Manager, app *Application, in *inputs, opID, what stri
 		return err
 	}
 	app.derive()
-	if app.VM {
-		app.Resources.DiskSize = max(app.Resources.DiskSize, Size(in.parent.Size))
-	}
+	app.Resources.hold(in.parent, app.VM)
 	app.ABI, app.Image = abi, in.image.ID
 	app.Built = &Built{in.image.ID, in.parent.Number, in.addons}
 	app.Status, app.UpdatedAt = ApplicationInitializing, c.now
@@ -84,6 +82,13 @@ func (c *change) build(m *Manager, app *Application, in *inputs, opID, what stri
 		return err
 	}
 	return c.newOperation(opID, what, true, map[string][]string{"application": {app.ID}, "version": {v.ID}})
+}
+
+// hold makes the disk of a virtual machine hold its image.
+func (r *Resources) hold(v *ImageVersion, vm bool) {
+	if vm {
+		r.DiskSize = max(r.DiskSize, Size(v.Size))
+	}
 }
 
 // derive sets what follows from the manifest and the APK.

@@ -58,7 +58,7 @@ func (s *Applications) Set(ctx context.Context, idOrName string, p ApplicationPa
 		if err != nil {
 			return err
 		}
-		before := app.Manifest
+		p, before := p, app.Manifest
 		if p.Image != nil && *p.Image != "" {
 			// By its id: an image of that name may come from elsewhere one day.
 			image, err := findImageOf(c, *p.Image, app.VM)

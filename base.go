@@ -102,11 +102,10 @@ func (e *engine) placeWaiting(ctx context.Context, id string) error {
 		if in.Base {
 			return c.placeBase(e.m, &in)
 		}
-		if err := c.placeLaunch(e.m, &in, in.Node); errors.Is(err, ErrNoCapacity) {
+		if err := c.placeLaunch(e.m, &in, in.Node); err != nil {
 			return c.failWaiting(&in, err)
-		} else {
-			return err
 		}
+		return nil
 	})
 }
 

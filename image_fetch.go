@@ -257,7 +257,6 @@ func (e *engine) fetchFailed(ctx context.Context, image *Image, number int, fail
 		v.Attempts++
 		v.Wrong += wrong
 		v.RetryAt = c.now.Add(wait)
-		v.StatusMessage = "trying again: " + failure.Error()
 		row.UpdatedAt = c.now
 		return c.Images().Put(row)
 	})

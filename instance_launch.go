@@ -111,7 +111,9 @@ func (c *change) placeLaunch(m *Manager, in *Instance, node string) error {
 	}
 	if in.Fingerprint == "" { // the image has to be fetched first; the node is kept until then
 		in.GPUEncoder = in.VideoEncoder == EncoderGPU
-		if err := possible(nodes, &Demand{Charge: in.running(), Node: node, Architecture: in.Architecture, VM: in.VM, GPUType: in.Resources.GPUType, Tags: in.NodeTags}); err != nil {
+		d := in.demand()
+		d.Node = node
+		if err := possible(nodes, &d); err != nil {
 			return err
 		}
 		in.Node, in.StatusMessage = node, "waiting for the image"
@@ -164,6 +166,7 @@ func (c *change) resolveLaunch(req *LaunchRequest) (Instance, error) {
 		}
 		preset := Manifest{Resources: req.Resources}
 		in.Resources = preset.Requirements(image.VM)
+		in.Resources.hold(v, image.VM)
 		return in, nil
 	}
 	app, err := c.application(req.Application)

@@ -42,6 +42,7 @@ type Daemon struct {
 	opts    Options
 	cmd     *exec.Cmd
 	done    chan struct{} // closed when cmd has ended
+	ended   bool          // by a method of ours
 	watcher *exec.Cmd
 	leash   *os.File // the watcher cleans up when this is closed
 }
@@ -139,7 +140,7 @@ func (d *Daemon) start(ctx context.Context) error {
 		return err
 	}
 	cmd, done := d.cmd, make(chan struct{})
-	d.done = done
+	d.done, d.ended = done, false
 	go func() {
 		_ = cmd.Wait() // how it ended is of no interest
 		close(done)
@@ -197,6 +198,7 @@ func (d *Daemon) Stop(ctx context.Context) error {
 	}
 	if d.running() {
 		ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+		d.ended = true
 		_ = d.run(ctx, nil, "lxd", "shutdown", "--force", "--timeout=20") // else it is killed below
 		cancel()
 	}
@@ -209,6 +211,7 @@ func (d *Daemon) end(sig syscall.Signal, wait time.Duration) error {
 	if !d.running() {
 		return nil
 	}
+	d.ended = true
 	_ = d.cmd.Process.Signal(sig) // it may have ended just now
 	select {
 	case <-d.done:
@@ -232,6 +235,25 @@ func (d *Daemon) running() bool {
 	default:
 		return true
 	}
+}
+
+// Died says why the daemon has ended though nobody ended it: its log from where it
+// tells of its fault on, or the end of its log. It is empty if the daemon runs, or
+// was ended by a method of d.
+func (d *Daemon) Died() string {
+	if d.ended || d.running() {
+		return ""
+	}
+	b, err := os.ReadFile(filepath.Join(d.Dir, "log"))
+	if err != nil {
+		return err.Error()
+	}
+	for _, fault := range []string{"\npanic: ", "\nfatal error: "} {
+		if i := bytes.LastIndex(b, []byte(fault)); i >= 0 {
+			return string(b[i:min(i+4000, len(b))])
+		}
+	}
+	return string(b[max(0, len(b)-4000):])
 }
 
 // run runs a program against the daemon; the error contains what it printed.

@@ -69,12 +69,18 @@ func giveUp(t testing.TB, missing string) {
 // Require returns this process's LXD daemon, which has the test image under
 // ImageAlias. Tests share it, so each uses names of its own, removes its
 // instances, and leaves the daemon running; one that kills daemons starts its own
-// with lxdrun.Start. Where LXD cannot run, it does as Check.
+// with lxdrun.Start. Where LXD cannot run, it does as Check; a test during which
+// LXD dies fails and shows why.
 func Require(t testing.TB) *lxdrun.Daemon {
 	t.Helper()
 	Check(t)
 	d, err := shared()
 	require.NoError(t, err)
+	t.Cleanup(func() {
+		if why := d.Died(); why != "" {
+			t.Errorf("LXD has died: %s", why)
+		}
+	})
 	return d
 }
 
