@@ -25,7 +25,7 @@ type Backend interface {
 	// ErrExists, and so it is if the name is taken by something that is not
 	// ours. A failed Create leaves nothing behind that List does not show.
 	Create(ctx context.Context, spec InstanceSpec) error
-	// Start starts a stopped instance; nil if it runs. ErrNotFound.
+	// Start starts a stopped instance; nil if it runs, frozen or not. ErrNotFound.
 	Start(ctx context.Context, ref Ref) error
 	// Stop stops a running instance; nil if it is stopped. Without force the
 	// instance is asked to shut down, and forced after grace. ErrNotFound.
@@ -59,6 +59,14 @@ type InstanceSpec struct {
 	PinCPUs     bool // CPUs of its own instead of a share of the time of all
 	Memory      Size
 	Disk        Size
+	// CPUSet are the CPUs it may use, as LXD writes them: "0-7,16-23". Empty is any.
+	CPUSet string
+	// GPU and VPU are the PCI addresses of the cards it gets; empty is none.
+	GPU, VPU string
+	// Address is the IPv4 address it gets on its node's network. Empty leaves
+	// that to the network.
+	Address string
+	Proxies []Proxy // ports of its node that lead to ports of its own
 	// Labels are shown to people who look at the backend itself: "name",
 	// "application", "version", "tags", … A key is of a-z and -, a value one line;
 	// all of them are 1 KiB at most. What breaks this is ErrInvalid.
@@ -73,9 +81,20 @@ const (
 	PowerAbsent  Power = "absent"  // certainly not there
 	PowerStopped Power = "stopped" //
 	PowerRunning Power = "running" //
+	PowerFrozen  Power = "frozen"  // it runs, but gets no time; see Freezer
 	PowerBroken  Power = "broken"  // half made; can only be deleted
 	PowerUnknown Power = "unknown" // its node does not answer
 )
+
+// Proxy leads a range of ports of the node to ports of the instance.
+type Proxy struct {
+	Protocol string // "tcp" or "udp"
+	// Listen is the node's address to listen on, as an IP: "0.0.0.0" is all.
+	Listen   string
+	NodePort int // the first port on the node
+	Port     int // the first port inside the instance
+	Count    int // how many ports, at least 1
+}
 
 // Seen is what a backend reports of an instance.
 type Seen struct {
@@ -94,6 +113,38 @@ type NodeInfo struct {
 	Address      string
 	VMs          bool // can run virtual machines
 	Capacity     Capacity
+	GPUs         []GPU
+	VPUs         []VPU
+	NUMA         []NUMANode // empty, or one: no placement by memory locality
+
+	Pool string // the storage pool its disks are in
+	// Subnet is the IPv4 network of its instances with the node's own address in
+	// it: "10.77.0.1/20". Where it is set, the Manager chooses the addresses.
+	Subnet     string
+	NetworkMTU int // of that network; 0 is not known
+}
+
+// GPU is a graphics card as it was detected.
+type GPU struct {
+	PCIAddress string // "0000:65:00.0"; names the card, also across reboots
+	Type       string // "amd", "intel", "nvidia"
+	RenderName string // "renderD128"; may be another after a reboot
+	NUMANode   int
+}
+
+// VPU is a video processing unit as it was detected.
+type VPU struct {
+	PCIAddress string
+	Type       string // "netint" or "unknown"
+	Model      string
+	NUMANode   int
+	Slots      int
+}
+
+// NUMANode is a part of a machine whose CPUs are near each other.
+type NUMANode struct {
+	ID   int
+	CPUs string // "0-7,16-23"
 }
 
 // The optional abilities of a backend. BackendAs finds them, also behind
@@ -128,6 +179,16 @@ type ExecRequest struct {
 
 	Interactive   bool // with a terminal
 	Width, Height int  // of the terminal
+
+	// Control resizes the terminal and sends signals while the command runs. Who
+	// made the channel may close it; nil is none.
+	Control <-chan ExecControl
+}
+
+// ExecControl is a message to a command that runs. One field is set.
+type ExecControl struct {
+	Width, Height int // the terminal's new size
+	Signal        int // the number of a signal, such as 15
 }
 
 // LogReader is a Backend that can read an instance's logs, running or stopped.

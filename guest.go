@@ -24,6 +24,12 @@ const (
 	PhaseBootstrap GuestPhase = "bootstrap" // base instance: install the package, run all hooks
 	PhaseStart     GuestPhase = "start"     // regular instance: hooks, Android, the app
 	PhaseStop      GuestPhase = "stop"      // before a graceful stop: Android, post-stop hooks
+
+	// A start in two halves, for prewarmed instances: PhaseStandby is a start up
+	// to just before the app is started, PhaseClaim is the rest, with session.yaml
+	// and user data anew. PhaseClaim may be performed twice.
+	PhaseStandby GuestPhase = "standby"
+	PhaseClaim   GuestPhase = "claim"
 )
 
 // GuestRun is one phase to perform, and what may be used for it.
