@@ -60,11 +60,15 @@ func (e *engine) compareRows(ctx context.Context, rows []Instance, seen map[stri
 		switch st := next(in, sight{power: s.Power}, e.m.now()); {
 		case st.act == actForget:
 			vanished = append(vanished, wakeInstance(in))
+		case st.act == actWait:
+			if after := st.until.Sub(e.m.now()); after < e.m.cfg.CompareInterval {
+				e.queue.AddAfter(instanceKey(in.ID), wakeInstance(in).lane, after)
+			}
+			moved = addressMoved(moved, in, s)
 		case st.act != actNothing:
 			wakes = append(wakes, wakeInstance(in))
-		case s.Power == PowerRunning && s.Address != "" && s.Address != in.Address:
-			in.Address = s.Address
-			moved = append(moved, *in)
+		default:
+			moved = addressMoved(moved, in, s)
 		}
 	}
 	if len(vanished) > few(len(rows)) {
@@ -83,6 +87,15 @@ func (e *engine) compareRows(ctx context.Context, rows []Instance, seen map[stri
 			e.m.log.Warn("writing addresses failed", "error", err)
 		}
 	}
+}
+
+// addressMoved adds an instance to moved if it has another address by now.
+func addressMoved(moved []Instance, in *Instance, s Seen) []Instance {
+	if s.Power != PowerRunning || s.Address == "" || s.Address == in.Address {
+		return moved
+	}
+	in.Address = s.Address
+	return append(moved, *in)
 }
 
 func (e *engine) writeAddresses(ctx context.Context, moved []Instance) error {
