@@ -76,8 +76,8 @@ func (c *change) launch(m *Manager, in *Instance, req *LaunchRequest) error {
 // placeLaunch chooses the node in the transaction that charges it.
 func (c *change) placeLaunch(m *Manager, in *Instance, node string) error {
 	if node != "" {
-		if _, err := c.Nodes().Get(node); err != nil {
-			return wrapName(err, "node", node)
+		if _, err := c.node(node); err != nil {
+			return err
 		}
 	}
 	if err := c.move(in, InstanceCreated); err != nil {

@@ -112,6 +112,8 @@ func (e *engine) work(ctx context.Context, key string) {
 		e.passApplication(ctx, id)
 	case "image":
 		e.passImage(ctx, id)
+	case "node":
+		e.passNode(ctx, id)
 	case "pool":
 		e.passPool(ctx, id)
 	case "update":
@@ -253,6 +255,15 @@ func (e *engine) recover(ctx context.Context) error {
 		}
 		for _, a := range applications {
 			wakes = append(wakes, wakeApplication(a.ID))
+		}
+		nodes, err := tx.Nodes().List(NodeFilter{}, Page{})
+		if err != nil {
+			return err
+		}
+		for i := range nodes {
+			if nodes[i].Operation != "" {
+				wakes = append(wakes, wakeNode(nodes[i].Name))
+			}
 		}
 		all, err := tx.Applications().List(ApplicationFilter{}, Page{})
 		if err != nil {

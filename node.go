@@ -10,8 +10,10 @@ type NodeStatus string
 
 // The node statuses.
 const (
-	NodeOnline  NodeStatus = "online"
-	NodeOffline NodeStatus = "offline"
+	NodeInitializing NodeStatus = "initializing" // it is being joined to the cluster
+	NodeOnline       NodeStatus = "online"
+	NodeOffline      NodeStatus = "offline"
+	NodeDeleted      NodeStatus = "deleted" // still in the cluster, and not used any more; no list shows it
 )
 
 // Node is one machine of the backend's cluster, with the ledger of what was
@@ -49,8 +51,10 @@ type Node struct {
 
 	Draining  bool      // no more instances come, and those that are here go
 	Join      *NodeJoin // how it is to join the cluster, while it does not
-	Leave     bool      // it is to leave the cluster
+	Leave     bool      // it is to be removed
+	Keep      bool      // but to stay in the backend's cluster
 	Force     bool      // with what is on it
+	Deadline  time.Time // of the removal, while the node does not answer
 	Operation string    // the operation that waits for it
 
 	// The ledger.
@@ -104,9 +108,20 @@ type Nodes struct{ m *Manager }
 func (s *Nodes) Get(ctx context.Context, name string) (Node, error) {
 	var n Node
 	err := s.m.view(ctx, func(tx Tx) (err error) {
-		n, err = tx.Nodes().Get(name)
+		n, err = findNode(tx, name)
 		return err
 	})
+	return n, err
+}
+
+func (c *change) node(name string) (Node, error) { return findNode(c, name) }
+
+// findNode finds a node that is in use.
+func findNode(tx Tx, name string) (Node, error) {
+	n, err := tx.Nodes().Get(name)
+	if err == nil && n.Status == NodeDeleted {
+		err = notFound("node", name)
+	}
 	return n, wrapName(err, "node", name)
 }
 
@@ -116,6 +131,9 @@ func (s *Nodes) List(ctx context.Context, filter NodeFilter, page Page) ([]Node,
 	var list []Node
 	var total int
 	err := s.m.view(ctx, func(tx Tx) (err error) {
+		if len(filter.Status) == 0 {
+			filter.Status = []NodeStatus{NodeInitializing, NodeOnline, NodeOffline}
+		}
 		list, total, err = listPage(tx.Nodes(), filter, page)
 		return err
 	})

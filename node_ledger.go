@@ -33,6 +33,10 @@ func (c *change) hold(in *Instance, h held, forced bool) error {
 		return nil
 	}
 	n, err := c.Nodes().Get(in.Node)
+	if h == holdsNothing && CodeOf(err) == ErrNotFound { // its node was removed with it
+		in.Charged, in.Held, in.Host = Charge{}, holdsNothing, 0
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -45,6 +49,9 @@ func (c *change) hold(in *Instance, h held, forced bool) error {
 	}
 	if in.Held > h {
 		c.wake = append(c.wake, wakePlace) // somebody may be waiting for it
+		if n.Draining {
+			c.wake = append(c.wake, wakeNode(n.Name))
+		}
 	}
 	services := slices.Clone(in.Services)
 	if h == holdsAll {

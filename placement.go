@@ -116,8 +116,8 @@ func (s *Instances) Explain(ctx context.Context, req LaunchRequest) (Explanation
 			return err
 		}
 		if req.Node != "" {
-			if _, err := tx.Nodes().Get(req.Node); err != nil {
-				return wrapName(err, "node", req.Node)
+			if _, err := findNode(tx, req.Node); err != nil {
+				return err
 			}
 		}
 		nodes, err := tx.Nodes().List(NodeFilter{}, Page{})
