@@ -67,13 +67,13 @@ func listPage[Row, Filter any](t Table[Row, Filter], filter Filter, page Page) (
 	return list, total, err
 }
 
-// Start starts an instance that is prepared, stopped or in error; its logs of an
-// earlier failure are dropped. The operation ends when it is running.
+// Start starts an instance that is prepared, stopped or, if the options allow it,
+// in error. Its services get ports anew. The operation ends when it is running.
 //
 // Errors: ErrNotFound; ErrState when it runs already, or is a base instance, or
-// what it was made from is gone; ErrConflict when another operation on it is
+// what it was made from is gone, or it keeps the logs of a failure; ErrConflict when another operation on it is
 // under way; ErrNoCapacity when its node lacks CPUs or memory now.
-func (s *Instances) Start(ctx context.Context, idOrName string) (Operation, error) {
+func (s *Instances) Start(ctx context.Context, idOrName string, opts StartOptions) (Operation, error) {
 	return s.change(ctx, idOrName, "start instance", true, false, func(c *change, in *Instance) error {
 		if in.Base {
 			return instanceState(in, "is a base instance")
@@ -83,6 +83,9 @@ func (s *Instances) Start(ctx context.Context, idOrName string) (Operation, erro
 		}
 		if !in.Made {
 			return instanceState(in, "was never created")
+		}
+		if err := opts.check(in); err != nil {
+			return err
 		}
 		if gone, err := c.originGone(in); err != nil {
 			return err
@@ -149,11 +152,14 @@ func (s *Instances) Restart(ctx context.Context, idOrName string, force bool) (O
 // fails. The operation ends when the instance is gone. Deleting one that is
 // being deleted is ErrConflict, unless force is set and was not before.
 //
-// Errors: ErrNotFound, ErrConflict.
+// Errors: ErrNotFound; ErrConflict; ErrState when it is protected from deletion.
 func (s *Instances) Delete(ctx context.Context, idOrName string, force bool) (Operation, error) {
 	return s.change(ctx, idOrName, "delete instance", false, true, func(c *change, in *Instance) error {
 		if in.Want == WantDeleted && (in.Force || !force) {
 			return &Error{Code: ErrConflict, Kind: "instance", ID: in.Name, Err: fmt.Errorf("is being deleted already")}
+		}
+		if err := isProtected(in); err != nil {
+			return err
 		}
 		return c.supersede(in, WantDeleted, force)
 	})

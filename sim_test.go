@@ -265,7 +265,7 @@ func (c *simCaller) ask(ctx context.Context, app string) (ams.Operation, error) 
 	id := c.mine[c.rnd.IntN(len(c.mine))]
 	switch c.rnd.IntN(5) {
 	case 0:
-		return w.Instances.Start(ctx, id)
+		return w.Instances.Start(ctx, id, ams.StartOptions{DropLogs: true})
 	case 1:
 		return w.Instances.Stop(ctx, id, c.rnd.IntN(2) == 0)
 	case 2:
