@@ -165,6 +165,7 @@ type Manager struct {
 	sweeping sync.RWMutex // read-held while a blob is on its way to its row
 	placer   *Placer      // a picture of the node rows, also of those not committed yet
 	pictured atomic.Bool  // the placer has been given the rows
+	briefs   *briefs
 	signal   *broadcast
 	waiters  *waiters
 	engine   *engine
@@ -181,7 +182,7 @@ func New(cfg Config) (*Manager, error) {
 	m := &Manager{
 		store: cfg.Store, backend: cfg.Backend, guest: cfg.Guest, blobs: cfg.Blobs,
 		log: cfg.Logger, observer: cfg.Observer, cfg: cfg,
-		ids: xid.NewSource(), placer: NewPlacer(nil), signal: newBroadcast(), waiters: newWaiters(),
+		ids: xid.NewSource(), placer: NewPlacer(nil), briefs: newBriefs(), signal: newBroadcast(), waiters: newWaiters(),
 	}
 	m.Addons = &Addons{m}
 	m.Applications = &Applications{m}

@@ -13,12 +13,14 @@ type change struct {
 	Tx
 	now    time.Time
 	events []Event
-	wake   []wake   // keys to look at
-	stop   []string // keys whose run is to be broken off
-	ended  []string // operations
-	fresh  []fresh  // instances that need not be looked at
-	placer *Placer  // of the Manager
-	nodes  []string // that were changed, and that the placer knows as they will be
+	wake   []wake     // keys to look at
+	stop   []string   // keys whose run is to be broken off
+	ended  []string   // operations
+	fresh  []fresh    // instances that need not be looked at
+	placer *Placer    // of the Manager
+	nodes  []string   // that were changed, and that the placer knows as they will be
+	rows   []Instance // as they were stored
+	gone   []string   // instances whose rows were deleted
 }
 
 // fresh is an instance whose power is known without asking the backend, while its
@@ -50,6 +52,9 @@ func (m *Manager) update(ctx context.Context, fn func(*change) error) error {
 		return nil
 	})
 	if err != nil {
+		if CodeOf(err) == ErrUnavailable || CodeOf(err) == ErrInternal || isContext(err) {
+			m.briefs.doubt() // it may have been committed all the same
+		}
 		if c != nil {
 			m.forgetNodes(append(touched, c.nodes...))
 		}
@@ -68,6 +73,7 @@ func (m *Manager) view(ctx context.Context, fn func(Tx) error) error {
 func (m *Manager) now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }
 
 func (m *Manager) committed(c *change) {
+	m.briefs.committed(c.rows, c.gone)
 	if len(c.events) > 0 {
 		m.signal.broadcast()
 	}
@@ -199,7 +205,7 @@ func (c *change) putInstance(in Instance) error {
 	if !in.Resting {
 		c.wake = append(c.wake, wakeInstance(&in))
 	}
-	return c.Instances().Put(in)
+	return c.storeInstance(in)
 }
 
 func ignoreNotFound(err error) error {

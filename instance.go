@@ -120,5 +120,6 @@ type InstanceFilter struct {
 	Base            *bool
 	Standby         *bool
 	VM              *bool
-	Resting         *bool // false: there is work left to do
+	Resting         *bool  // false: there is work left to do
+	After           string // ids above this one
 }

@@ -39,7 +39,7 @@ func (s *Instances) Set(ctx context.Context, idOrName string, p InstancePatch) e
 		}
 		c.lifecycle("instance", in.ID, "updated", "")
 		in.UpdatedAt = c.now
-		return c.Instances().Put(in)
+		return c.storeInstance(in)
 	})
 }
 

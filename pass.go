@@ -135,7 +135,7 @@ func (e *engine) commit(ctx context.Context, was *Instance, fn func(c *change, i
 			return err
 		}
 		in.UpdatedAt = c.now
-		return c.Instances().Put(in)
+		return c.storeInstance(in)
 	})
 	switch {
 	case err == nil:
@@ -219,7 +219,7 @@ func (c *change) forget(in *Instance) error {
 	if err := c.move(in, InstanceDeleted); err != nil {
 		return err
 	}
-	if err := c.Instances().Delete(in.ID); err != nil {
+	if err := c.deleteInstance(in.ID); err != nil {
 		return err
 	}
 	switch {

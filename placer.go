@@ -1,7 +1,9 @@
 package ams
 
 import (
+	"fmt"
 	"hash/maphash"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -13,7 +15,7 @@ import (
 // them would find. It is for what-if questions too: Set a node as it would be, and
 // ask.
 //
-// Nodes of one kind (architecture, tags, cards, virtual machines) form a class. A
+// Nodes of one kind (architecture, tags, cards, about the same size) form a class. A
 // class is a tree over its nodes in order of name, in which every branch knows the
 // most that is free in any node below it, and how little, and how much, a demand
 // could fill one: what cannot fit, or cannot be better than what was found, is not
@@ -76,15 +78,15 @@ func (p *Placer) Remove(name string) {
 }
 
 func (p *Placer) set(n Node) {
-	key := classKey(&n)
 	if old := p.nodes[n.Name]; old != nil {
-		if old.class.key == key {
+		if sameClass(&old.Node, &n) {
 			old.Node = n
 			old.class.changed(old.leaf)
 			return
 		}
 		p.remove(n.Name)
 	}
+	key := classKey(&n)
 	c := p.classes[key]
 	if c == nil {
 		c = &class{key: key, mask: p.maskOf(&n)}
@@ -115,7 +117,7 @@ func (p *Placer) remove(name string) {
 // classKey is the same for nodes that differ only in what is theirs and what is
 // free of it.
 func classKey(n *Node) string {
-	parts := []string{n.Architecture, string(n.Status)}
+	parts := []string{n.Architecture, string(n.Status), sizeOf(n)}
 	if n.VMs {
 		parts = append(parts, "\x01vm")
 	}
@@ -137,6 +139,23 @@ func classKey(n *Node) string {
 		parts = append(parts, "\x03"+t)
 	}
 	return strings.Join(parts, "\x00")
+}
+
+// sizeOf is the same for nodes of about the same size, a twentieth more or less: the
+// closer they are, the less is looked at in vain.
+func sizeOf(n *Node) string {
+	t := n.Total()
+	about := func(v float64) int { return int(16 * math.Log2(max(v, 1))) }
+	return fmt.Sprint(about(float64(t.CPUs)), about(float64(t.Memory)), about(float64(t.Disk)))
+}
+
+// sameClass reports whether a node that changed is certainly of the class it was of.
+func sameClass(a, b *Node) bool {
+	return a.Architecture == b.Architecture && a.Status == b.Status && a.VMs == b.VMs &&
+		a.CPUs == b.CPUs && a.Memory == b.Memory && a.Disk == b.Disk && a.CPURate == b.CPURate && a.MemoryRate == b.MemoryRate &&
+		a.Detected.CPUs == b.Detected.CPUs && a.Detected.Memory == b.Detected.Memory && a.Detected.Disk == b.Detected.Disk &&
+		a.Unschedulable == b.Unschedulable && a.Draining == b.Draining && slices.Equal(a.Tags, b.Tags) &&
+		slices.EqualFunc(a.GPUs, b.GPUs, func(x, y NodeGPU) bool { return x.Type == y.Type && x.Gone == y.Gone })
 }
 
 // maskOf has a bit for each thing that a demand can ask of a class. Two things may

@@ -157,7 +157,7 @@ func instanceSchema() schema[ams.Instance, ams.InstanceFilter] {
 			return text(f.ID, i.ID) && text(f.Name, i.Name) && text(f.ApplicationID, i.ApplicationID) &&
 				equal(f.Version, i.Version) && text(f.ImageID, i.ImageID) && equal(f.ImageVersion, i.ImageVersion) &&
 				text(f.Node, i.Node) && anyOf(f.Status, i.Status) && allOf(f.Tags, i.Tags) &&
-				equal(f.Base, i.Base) && equal(f.Standby, i.Standby) && equal(f.VM, i.VM) && text(f.ApplicationName, i.ApplicationName) && equal(f.Resting, i.Resting)
+				i.ID > f.After && equal(f.Base, i.Base) && equal(f.Standby, i.Standby) && equal(f.VM, i.VM) && text(f.ApplicationName, i.ApplicationName) && equal(f.Resting, i.Resting)
 		},
 	}
 }

@@ -28,6 +28,9 @@ func instanceSchema() *schema[ams.Instance, ams.InstanceFilter] {
 func filterInstances(q *query, f *ams.InstanceFilter) {
 	q.unique("id", f.ID)
 	q.unique("name", f.Name)
+	if f.After != "" {
+		q.where("id > ?", f.After)
+	}
 	if f.ImageID != "" {
 		q.drive("instances_image")
 		q.where("image_id <> ''") // as the index has it

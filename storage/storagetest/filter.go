@@ -129,6 +129,8 @@ func instances() noun[ams.Instance, ams.InstanceFilter] {
 			{"of users", filter{Standby: &no}, func(r *row) bool { return !r.Standby }},
 			{"standby of an application", filter{Standby: &yes, ApplicationID: "a", Resting: &yes}, func(r *row) bool { return r.Standby && r.ApplicationID == "a" && r.Resting }},
 			{"application name", filter{ApplicationName: "a"}, func(r *row) bool { return r.ApplicationName == "a" }},
+			{"after an id", filter{After: "id-3"}, func(r *row) bool { return r.ID > "id-3" }},
+			{"after an id, at rest, on a node", filter{After: "id-2", Resting: &yes, Node: "b"}, func(r *row) bool { return r.ID > "id-2" && r.Resting && r.Node == "b" }},
 			{"virtual machines", filter{VM: &yes}, func(r *row) bool { return r.VM }},
 			{"containers", filter{VM: &no}, func(r *row) bool { return !r.VM }},
 			{"resting", filter{Resting: &yes}, func(r *row) bool { return r.Resting }},
