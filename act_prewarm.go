@@ -35,9 +35,13 @@ func (e *engine) doPrewarm(ctx context.Context, in *Instance, s *sight, st step)
 			verb, to, fn = "unfreeze", PowerRunning, freezer.Unfreeze
 		}
 		err := m.call(ctx, verb, in, m.cfg.CallTimeout, func(ctx context.Context) error { return fn(ctx, e.ref(in)) })
-		if err == nil {
+		switch {
+		case err == nil:
 			s.power = to
 			e.poolReady(in.ApplicationID)
+		case errors.Is(err, ErrState):
+			s.power = "" // it is not what it was: look again
+			return nil
 		}
 		return err
 	default: // claim

@@ -313,6 +313,9 @@ func (c *change) moveVersion(v *Version, to VersionStatus, reason string) error 
 // follow from its versions.
 func (c *change) followVersions(id string) error {
 	app, err := c.Applications().Get(id)
+	if err == nil && app.Prewarm > 0 {
+		c.wake = append(c.wake, wakePool(id)) // another version may be the one to stand by
+	}
 	if err != nil || app.Status == ApplicationDeleted {
 		return ignoreNotFound(err)
 	}

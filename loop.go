@@ -274,6 +274,14 @@ func (e *engine) recover(ctx context.Context) error {
 				wakes = append(wakes, wakePool(all[i].ID))
 			}
 		}
+		yes := true
+		standing, err := tx.Instances().List(InstanceFilter{Standby: &yes}, Page{})
+		if err != nil {
+			return err
+		}
+		for i := range standing {
+			wakes = append(wakes, wakePool(standing[i].ApplicationID)) // its application may be gone
+		}
 		images, err := tx.Images().List(ImageFilter{Status: []ImageStatus{}}, Page{})
 		for _, im := range images {
 			if im.busy() {

@@ -24,6 +24,13 @@ const (
 	VerbDeleteFingerprint = "delete-fingerprint"
 	VerbPublish           = "publish"
 	VerbOpenImage         = "open-image"
+	VerbConfigure         = "configure"
+	VerbFreeze            = "freeze"
+	VerbUnfreeze          = "unfreeze"
+	VerbCopy              = "copy"
+	VerbFollowLog         = "follow-log"
+	VerbAddNode           = "add-node"
+	VerbRemoveNode        = "remove-node"
 	VerbRun               = "run" // of the guest
 )
 

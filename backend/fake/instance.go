@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -22,14 +21,12 @@ type instance struct {
 	Node        string
 	Fingerprint string
 	VM          bool
-	CPUs        int
-	PinCPUs     bool
-	Memory      ams.Size
 	Disk        ams.Size
-	Labels      map[string]string
+	CopyOf      string // the id of the instance it is a copy of
 	Power       ams.Power
 	Address     string
 	Logs        map[string][]byte
+	shape
 
 	stopped chan struct{} // closed when a running one stops
 }
@@ -48,11 +45,14 @@ func (i *instance) run(address string) {
 
 // stop turns a running instance into a stopped one. Backend.mu is held.
 func (i *instance) stop() {
-	if i.Power == ams.PowerRunning {
+	if i.alive() {
 		i.Power, i.Address = ams.PowerStopped, ""
 		close(i.stopped)
 	}
 }
+
+// alive reports whether it runs, frozen or not.
+func (i *instance) alive() bool { return i.Power == ams.PowerRunning || i.Power == ams.PowerFrozen }
 
 // newAddress returns have, or else an address that was not given out before.
 // b.mu is held.
@@ -94,7 +94,18 @@ func (b *Backend) removeInstance(i *instance) {
 // Create implements ams.Backend. A fingerprint or node that is not there is
 // ErrNotFound.
 func (b *Backend) Create(ctx context.Context, spec ams.InstanceSpec) error {
-	return b.verb(ctx, VerbCreate, spec.Ref, func(epoch chan struct{}) error {
+	return b.create(ctx, VerbCreate, spec, func(*instance) error {
+		if b.images[spec.Fingerprint] == nil {
+			return &ams.Error{Code: ams.ErrNotFound, Kind: "image", ID: spec.Fingerprint}
+		}
+		return nil
+	})
+}
+
+// create makes an instance, of whose origin the function says what there is to say,
+// with b.mu held.
+func (b *Backend) create(ctx context.Context, verb string, spec ams.InstanceSpec, origin func(*instance) error) error {
+	return b.verb(ctx, verb, spec.Ref, func(epoch chan struct{}) error {
 		if spec.ID == "" || spec.Cluster == "" {
 			return ams.Errorf(ams.ErrInvalid, "create: cluster and id must be set")
 		}
@@ -102,7 +113,7 @@ func (b *Backend) Create(ctx context.Context, spec ams.InstanceSpec) error {
 			return err
 		}
 		b.mu.Lock()
-		made, err := b.startCreate(spec)
+		made, err := b.startCreate(spec, origin)
 		b.mu.Unlock()
 		if made == nil || err != nil {
 			return err
@@ -147,7 +158,7 @@ func checkLabels(labels map[string]string) error {
 
 // startCreate returns the instance to be made, or nil if it exists. It is in the
 // journal already: if the process dies, the cluster goes on. b.mu is held.
-func (b *Backend) startCreate(spec ams.InstanceSpec) (*instance, error) {
+func (b *Backend) startCreate(spec ams.InstanceSpec, origin func(*instance) error) (*instance, error) {
 	if err := b.reach(spec.Node); err != nil {
 		return nil, err
 	}
@@ -157,9 +168,6 @@ func (b *Backend) startCreate(spec ams.InstanceSpec) (*instance, error) {
 			return nil, &ams.Error{Code: ams.ErrExists, Kind: "instance", ID: spec.ID}
 		}
 		return nil, nil
-	}
-	if b.images[spec.Fingerprint] == nil {
-		return nil, &ams.Error{Code: ams.ErrNotFound, Kind: "image", ID: spec.Fingerprint}
 	}
 	if spec.VM && !b.node(spec.Node).VMs {
 		return nil, ams.Errorf(ams.ErrUnsupported, "node %q cannot run virtual machines", spec.Node)
@@ -172,12 +180,15 @@ func (b *Backend) startCreate(spec ams.InstanceSpec) (*instance, error) {
 		Node:        spec.Node,
 		Fingerprint: spec.Fingerprint,
 		VM:          spec.VM,
-		CPUs:        spec.CPUs,
-		PinCPUs:     spec.PinCPUs,
-		Memory:      spec.Memory,
 		Disk:        spec.Disk,
-		Labels:      maps.Clone(spec.Labels),
 		Power:       ams.PowerStopped,
+		shape:       shapeOf(spec),
+	}
+	if err := b.fitsIn(name, spec.Node, &made.shape); err != nil {
+		return nil, err
+	}
+	if err := origin(made); err != nil {
+		return nil, err
 	}
 	b.saveInstance(made)
 	return made, b.broken
@@ -187,7 +198,7 @@ func (b *Backend) startCreate(spec ams.InstanceSpec) (*instance, error) {
 func (b *Backend) Start(ctx context.Context, ref ams.Ref) error {
 	return b.verb(ctx, VerbStart, ref, func(epoch chan struct{}) error {
 		return b.change(ctx, epoch, ref, ams.PowerRunning, b.opts.StartTime, func(i *instance) {
-			i.run(b.newAddress(""))
+			i.run(b.newAddress(i.Static))
 		})
 	})
 }
@@ -209,9 +220,15 @@ func (b *Backend) Stop(ctx context.Context, ref ams.Ref, force bool, grace time.
 func (b *Backend) change(ctx context.Context, epoch chan struct{}, ref ams.Ref, to ams.Power, took time.Duration, change func(*instance)) error {
 	b.mu.Lock()
 	i, err := b.finds(ref)
-	if err != nil || i.Power == to {
+	if err != nil || i.Power == to || to == ams.PowerRunning && i.alive() {
 		b.mu.Unlock()
 		return err
+	}
+	if to == ams.PowerRunning {
+		if err := b.listen(i.Name, i.Node, i.Proxies); err != nil {
+			b.mu.Unlock()
+			return err
+		}
 	}
 	if i.Power == ams.PowerBroken {
 		b.mu.Unlock()
@@ -257,8 +274,8 @@ func (b *Backend) Delete(ctx context.Context, ref ams.Ref) error {
 			if err := b.reach(i.Node); err != nil {
 				return err
 			}
-			if i.Power == ams.PowerRunning {
-				return ams.Errorf(ams.ErrState, "instance %q is running", ref.ID)
+			if i.alive() {
+				return ams.Errorf(ams.ErrState, "instance %q is %s", ref.ID, i.Power)
 			}
 			if took == 0 {
 				b.removeInstance(i)

@@ -62,8 +62,9 @@ func (b *Backend) replay(r io.Reader) (cut bool, end int64, err error) {
 func (b *Backend) apply(rec record) {
 	if i := rec.Instance; i != nil {
 		b.instances[i.Name] = i
-		if i.Power == ams.PowerRunning {
+		if power := i.Power; i.alive() {
 			i.run(b.newAddress(i.Address))
+			i.Power = power
 		}
 	}
 	delete(b.instances, rec.RemoveInstance)

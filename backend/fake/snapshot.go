@@ -20,7 +20,8 @@ type InstanceState struct {
 	Name             string
 	Foreign          bool
 	Power            ams.Power
-	Address          string
+	Address          string // that it has; the one it was given is in InstanceSpec
+	CopyOf           string // the id of the instance it is a copy of
 }
 
 // ImageState is an image as it truly is.
@@ -50,14 +51,20 @@ func (b *Backend) Snapshot() Snapshot {
 				VM:          i.VM,
 				CPUs:        i.CPUs,
 				PinCPUs:     i.PinCPUs,
+				CPUSet:      i.CPUSet,
 				Memory:      i.Memory,
 				Disk:        i.Disk,
+				GPU:         i.GPU,
+				VPU:         i.VPU,
+				Address:     i.Static,
+				Proxies:     slices.Clone(i.Proxies),
 				Labels:      maps.Clone(i.Labels),
 			},
 			Name:    i.Name,
 			Foreign: i.Foreign,
 			Power:   i.Power,
 			Address: i.Address,
+			CopyOf:  i.CopyOf,
 		})
 	}
 	aliases := map[string][]string{}
