@@ -65,7 +65,7 @@ func (s *Instances) Launch(ctx context.Context, req LaunchRequest) (Operation, e
 // launch gives a new instance what it is made of: a prewarmed instance, or a node.
 func (c *change) launch(m *Manager, in *Instance, req *LaunchRequest) error {
 	if req.mayClaim() {
-		claimed, err := c.claim(m, in, req.Node)
+		claimed, err := c.claim(in, req.Node)
 		if claimed || err != nil {
 			return err
 		}

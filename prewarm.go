@@ -225,7 +225,7 @@ func (r *LaunchRequest) whyOrdinary() string {
 
 // claim takes an instance that stands by for the launch, in place of in. It
 // reports whether there was one: ready, or with PrewarmWait also one that boots.
-func (c *change) claim(m *Manager, in *Instance, node string) (bool, error) {
+func (c *change) claim(in *Instance, node string) (bool, error) {
 	yes := true
 	for _, ready := range []bool{true, false} {
 		if !ready && in.Prewarm != PrewarmWait {
@@ -238,7 +238,7 @@ func (c *change) claim(m *Manager, in *Instance, node string) (bool, error) {
 		}
 		for i := range list {
 			if s := &list[i]; s.Want == WantRunning && s.Failure == "" && s.Warm == ready && s.serves(in) {
-				return true, c.take(m, s, in)
+				return true, c.take(s, in)
 			}
 		}
 	}
@@ -246,17 +246,17 @@ func (c *change) claim(m *Manager, in *Instance, node string) (bool, error) {
 }
 
 // serves reports whether an instance that stands by was booted as the launch asks.
-func (s *Instance) serves(in *Instance) bool {
+func (in *Instance) serves(launch *Instance) bool {
 	booted := func(c InstanceConfig) InstanceConfig { // what cannot be changed any more
 		c.BootPackage, c.BootActivity, c.MetricsServer, c.DisableWatchdog, c.Streaming = "", "", "", false, false
 		return c
 	}
-	return reflect.DeepEqual(s.Resources, in.Resources) && slices.Equal(s.Features, in.Features) &&
-		booted(s.Config) == booted(in.Config) && s.VideoEncoder == in.VideoEncoder
+	return reflect.DeepEqual(in.Resources, launch.Resources) && slices.Equal(in.Features, launch.Features) &&
+		booted(in.Config) == booted(launch.Config) && in.VideoEncoder == launch.VideoEncoder
 }
 
 // take makes a standby instance that of the launch.
-func (c *change) take(m *Manager, s, in *Instance) error {
+func (c *change) take(s, in *Instance) error {
 	if in.Name == "ams-"+in.ID {
 		in.Name = s.Name
 	}
