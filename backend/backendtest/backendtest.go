@@ -39,6 +39,7 @@ type Harness struct {
 
 	// The abilities that the backend promises.
 	Watch, Exec, Logs, Images, Publish, Export bool
+	Configure, Freeze, Copy, FollowLogs        bool
 	// Addresses promises that running instances get an IPv4 address.
 	Addresses bool
 }
@@ -97,6 +98,12 @@ func Run(t *testing.T, h Harness) {
 	if h.Images {
 		t.Run("Images", s.run(testImages))
 	}
+	if h.Configure {
+		t.Run("Configure", s.run(testConfigure))
+	}
+	if h.Freeze {
+		t.Run("Freeze", s.run(testFreeze))
+	}
 	if h.Publish {
 		t.Run("Publish", s.run(testPublish))
 	}
@@ -119,6 +126,9 @@ type suite struct {
 	images    ams.ImageKeeper
 	publisher ams.Publisher
 	exporter  ams.ImageExporter
+
+	configurer ams.Configurer
+	freezer    ams.Freezer
 }
 
 // promises compares the abilities with what was promised.
@@ -136,6 +146,10 @@ func (s *suite) promises(t *testing.T) {
 	require.Equal(t, s.h.Publish, ok, "Publisher promised, and there")
 	s.exporter, ok = ams.BackendAs[ams.ImageExporter](s.b)
 	require.Equal(t, s.h.Export, ok, "ImageExporter promised, and there")
+	s.configurer, ok = ams.BackendAs[ams.Configurer](s.b)
+	require.Equal(t, s.h.Configure, ok, "Configurer promised, and there")
+	s.freezer, ok = ams.BackendAs[ams.Freezer](s.b)
+	require.Equal(t, s.h.Freeze, ok, "Freezer promised, and there")
 }
 
 // setup finds a node and puts the image there that the tests use, as a foreign

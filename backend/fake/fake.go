@@ -40,6 +40,7 @@ type Options struct {
 	CreateTime  time.Duration // of Create
 	StartTime   time.Duration // of Start
 	StopTime    time.Duration // of Stop, when the instance obeys
+	FreezeTime  time.Duration // of Freeze and Unfreeze
 	DeleteTime  time.Duration // of Delete
 	PublishTime time.Duration // of Publish
 	ImportTime  time.Duration // of ImportImage, after the image was read

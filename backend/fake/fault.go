@@ -128,7 +128,7 @@ func (b *Backend) Restart() {
 	close(b.epoch)
 	b.epoch = make(chan struct{})
 	for _, i := range b.instances {
-		if i.Power == ams.PowerRunning && !i.Foreign {
+		if i.on() && !i.Foreign {
 			i.stop()
 			b.saveInstance(i)
 		}

@@ -84,7 +84,7 @@ func (b *Backend) execError(ctx context.Context, ref ams.Ref, err error) error {
 	case getErr != nil:
 		return getErr
 	case power(i) != ams.PowerRunning:
-		return ams.Errorf(ams.ErrState, "instance %q is not running", ref.ID)
+		return ams.Errorf(ams.ErrState, "instance %q is %s, not running", ref.ID, power(i))
 	}
 	return b.classify(ctx, err)
 }

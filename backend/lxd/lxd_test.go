@@ -33,6 +33,8 @@ func TestBackend(t *testing.T) {
 		Images:    true,
 		Publish:   true,
 		Export:    true,
+		Configure: true,
+		Freeze:    true,
 		Addresses: true,
 	})
 }
