@@ -30,10 +30,15 @@ type Harness struct {
 	New func(t *testing.T) ams.Backend
 	// Image returns an image. Images of different n have different fingerprints,
 	// the same n gives the same bytes. Their instances must have a POSIX sh with
-	// cat, echo, head, mkdir and sleep, and obey a graceful stop.
+	// cat, echo, head, mkdir, read, sleep and stty, and obey a graceful stop.
 	Image func(t *testing.T, n int) io.Reader
 	// Split returns such an image in two files, with Images.
 	Split func(t *testing.T, n int) ams.ImageFiles
+	// Commands is how many short commands run in a row, with Exec; default 200.
+	Commands int
+	// Bulk is how many bytes are sent through each stream of a command; default
+	// 10 MiB.
+	Bulk int64
 	// Operator acts on the backend's cluster as people do, past the backend.
 	Operator Operator
 
