@@ -30,15 +30,21 @@ type Harness struct {
 	New func(t *testing.T) ams.Backend
 	// Image returns an image. Images of different n have different fingerprints,
 	// the same n gives the same bytes. Their instances must have a POSIX sh with
-	// cat, echo, head, mkdir and sleep, and obey a graceful stop.
+	// cat, echo, head, mkdir, read, sleep and stty, and obey a graceful stop.
 	Image func(t *testing.T, n int) io.Reader
 	// Split returns such an image in two files, with Images.
 	Split func(t *testing.T, n int) ams.ImageFiles
+	// Commands is how many short commands run in a row, with Exec; default 200.
+	Commands int
+	// Bulk is how many bytes are sent through each stream of a command; default
+	// 10 MiB.
+	Bulk int64
 	// Operator acts on the backend's cluster as people do, past the backend.
 	Operator Operator
 
 	// The abilities that the backend promises.
 	Watch, Exec, Logs, Images, Publish, Export bool
+	Configure, Freeze, Copy, FollowLogs        bool
 	// Addresses promises that running instances get an IPv4 address.
 	Addresses bool
 }
@@ -97,6 +103,12 @@ func Run(t *testing.T, h Harness) {
 	if h.Images {
 		t.Run("Images", s.run(testImages))
 	}
+	if h.Configure {
+		t.Run("Configure", s.run(testConfigure))
+	}
+	if h.Freeze {
+		t.Run("Freeze", s.run(testFreeze))
+	}
 	if h.Publish {
 		t.Run("Publish", s.run(testPublish))
 	}
@@ -119,6 +131,9 @@ type suite struct {
 	images    ams.ImageKeeper
 	publisher ams.Publisher
 	exporter  ams.ImageExporter
+
+	configurer ams.Configurer
+	freezer    ams.Freezer
 }
 
 // promises compares the abilities with what was promised.
@@ -136,6 +151,10 @@ func (s *suite) promises(t *testing.T) {
 	require.Equal(t, s.h.Publish, ok, "Publisher promised, and there")
 	s.exporter, ok = ams.BackendAs[ams.ImageExporter](s.b)
 	require.Equal(t, s.h.Export, ok, "ImageExporter promised, and there")
+	s.configurer, ok = ams.BackendAs[ams.Configurer](s.b)
+	require.Equal(t, s.h.Configure, ok, "Configurer promised, and there")
+	s.freezer, ok = ams.BackendAs[ams.Freezer](s.b)
+	require.Equal(t, s.h.Freeze, ok, "Freezer promised, and there")
 }
 
 // setup finds a node and puts the image there that the tests use, as a foreign

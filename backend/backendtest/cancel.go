@@ -54,6 +54,13 @@ func testCancelled(e *test) {
 	if e.exporter != nil {
 		calls["OpenImage"] = func() error { _, err := e.exporter.OpenImage(ctx, e.cluster, newID()); return err }
 	}
+	if e.configurer != nil {
+		calls["Configure"] = func() error { return e.configurer.Configure(ctx, spec) }
+	}
+	if e.freezer != nil {
+		calls["Freeze"] = func() error { return e.freezer.Freeze(ctx, spec.Ref) }
+		calls["Unfreeze"] = func() error { return e.freezer.Unfreeze(ctx, spec.Ref) }
+	}
 	for name, call := range calls {
 		begun := time.Now()
 		require.ErrorIs(e, call(), context.Canceled, name)

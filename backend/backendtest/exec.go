@@ -2,11 +2,14 @@ package backendtest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"crypto/sha256"
 	"fmt"
+	"hash"
 	"io"
+	"math/rand/v2"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -29,6 +32,8 @@ func testExec(e *test) {
 	e.Run("Large", e.in(execLarge, ref))
 	e.Run("Cancel", e.in(execCancel, ref))
 	e.Run("Terminal", e.in(execTerminal, ref))
+	e.Run("Resize", e.in(execResize, ref))
+	e.Run("Signal", e.in(execSignal, ref))
 }
 
 func (e *test) in(f func(*test, ams.Ref), ref ams.Ref) func(*testing.T) {
@@ -96,12 +101,13 @@ func execStreams(e *test, ref ams.Ref) {
 	require.Equal(e, "a value\n", env.String())
 }
 
-// execMany runs 300 short commands in a row, and some at once: no byte is lost.
+// execMany runs short commands in a row, and some at once: no byte is lost.
 func execMany(e *test, ref ams.Ref) {
-	for i := range 300 {
-		exit, out, errs := e.sh(ref, fmt.Sprintf("echo %d; echo err-%d >&2; exit %d", i, i, i%7), nil)
+	for i := range cmp.Or(e.h.Commands, 200) {
+		in := fmt.Sprintf("in-%d\n", i)
+		exit, out, errs := e.sh(ref, fmt.Sprintf("echo %d; cat; echo err-%d >&2; exit %d", i, i, i%7), text(in))
 		require.Equal(e, i%7, exit)
-		require.Equal(e, fmt.Sprintf("%d\n", i), out)
+		require.Equal(e, fmt.Sprintf("%d\n%s", i, in), out)
 		require.Equal(e, fmt.Sprintf("err-%d\n", i), errs)
 	}
 	e.together(8, func() error {
@@ -119,20 +125,40 @@ func execMany(e *test, ref ams.Ref) {
 	})
 }
 
-// execLarge sends 10 MiB through each of the streams.
+// execLarge sends much through each of the streams.
 func execLarge(e *test, ref ams.Ref) {
-	const size = 10 << 20
-	var out, errs counter
+	size := cmp.Or(e.h.Bulk, 10<<20)
+	for _, script := range []string{"cat", "cat >&2"} {
+		sent, out, errs := newDigest(), newDigest(), newDigest()
+		exit, err := e.execer.Exec(e.ctx, ref, ams.ExecRequest{
+			Command: []string{"sh", "-c", script},
+			Stdin:   io.TeeReader(io.LimitReader(rand.NewChaCha8([32]byte{}), size), sent),
+			Stdout:  out,
+			Stderr:  errs,
+		})
+		require.NoError(e, err)
+		require.Zero(e, exit)
+		if script == "cat" {
+			errs.equal(e, newDigest())
+		} else {
+			out, errs = errs, out
+			errs.equal(e, newDigest())
+		}
+		require.EqualValues(e, size, sent.n)
+		out.equal(e, sent)
+	}
+	out, errs, want := newDigest(), newDigest(), newDigest()
+	_, _ = io.Copy(want, io.LimitReader(zeros{}, size))
 	exit, err := e.execer.Exec(e.ctx, ref, ams.ExecRequest{
 		Command: []string{"sh", "-c", fmt.Sprintf("cat; head -c %d /dev/zero >&2", size)},
 		Stdin:   io.LimitReader(zeros{}, size),
-		Stdout:  &out,
-		Stderr:  &errs,
+		Stdout:  out,
+		Stderr:  errs,
 	})
 	require.NoError(e, err)
 	require.Zero(e, exit)
-	require.EqualValues(e, size, out.n.Load(), "bytes of stdout")
-	require.EqualValues(e, size, errs.n.Load(), "bytes of stderr")
+	out.equal(e, want)
+	errs.equal(e, want)
 }
 
 func execCancel(e *test, ref ams.Ref) {
@@ -169,12 +195,23 @@ func execTerminal(e *test, ref ams.Ref) {
 	}
 }
 
-// counter counts what is written to it.
-type counter struct{ n atomic.Int64 }
+// digest is that of what is written to it, and how much that is.
+type digest struct {
+	hash.Hash
+	n int64
+}
 
-func (c *counter) Write(p []byte) (int, error) {
-	c.n.Add(int64(len(p)))
-	return len(p), nil
+func newDigest() *digest { return &digest{Hash: sha256.New()} }
+
+func (d *digest) Write(p []byte) (int, error) {
+	d.n += int64(len(p))
+	return d.Hash.Write(p)
+}
+
+func (d *digest) equal(e *test, want *digest) {
+	e.Helper()
+	require.Equal(e, want.n, d.n, "bytes")
+	require.Equal(e, want.Sum(nil), d.Sum(nil), "their digest")
 }
 
 type zeros struct{}

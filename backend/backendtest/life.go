@@ -135,6 +135,7 @@ func testAbsent(e *test) {
 		_, err := e.publisher.Publish(e.ctx, ref, newID())
 		require.ErrorIs(e, err, ams.ErrNotFound)
 	}
+	e.unable(ref)
 	if e.images != nil {
 		require.NoError(e, e.images.DeleteImage(e.ctx, e.cluster, newID()))
 		require.NoError(e, e.images.DeleteFingerprint(e.ctx, e.cluster, e.fingerprint[:12]+"00000000"))

@@ -63,4 +63,19 @@ func (e *test) untouched(spec ams.InstanceSpec) {
 		_, err := e.publisher.Publish(e.ctx, spec.Ref, newID())
 		require.ErrorIs(e, err, ams.ErrNotFound)
 	}
+	e.unable(spec.Ref)
+}
+
+// unable uses the further abilities on an instance that is not there for us.
+func (e *test) unable(ref ams.Ref) {
+	e.Helper()
+	spec := e.spec()
+	spec.Ref = ref
+	if e.configurer != nil {
+		require.ErrorIs(e, e.configurer.Configure(e.ctx, spec), ams.ErrNotFound)
+	}
+	if e.freezer != nil {
+		require.ErrorIs(e, e.freezer.Freeze(e.ctx, ref), ams.ErrNotFound)
+		require.ErrorIs(e, e.freezer.Unfreeze(e.ctx, ref), ams.ErrNotFound)
+	}
 }

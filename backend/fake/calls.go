@@ -15,6 +15,13 @@ const (
 	VerbGet               = "get"
 	VerbList              = "list"
 	VerbWatch             = "watch"
+	VerbConfigure         = "configure"
+	VerbFreeze            = "freeze"
+	VerbUnfreeze          = "unfreeze"
+	VerbCopy              = "copy"
+	VerbFollowLog         = "follow-log"
+	VerbAddNode           = "add-node"
+	VerbRemoveNode        = "remove-node"
 	VerbExec              = "exec"
 	VerbLogs              = "logs"
 	VerbOpenLog           = "open-log"
@@ -24,13 +31,6 @@ const (
 	VerbDeleteFingerprint = "delete-fingerprint"
 	VerbPublish           = "publish"
 	VerbOpenImage         = "open-image"
-	VerbConfigure         = "configure"
-	VerbFreeze            = "freeze"
-	VerbUnfreeze          = "unfreeze"
-	VerbCopy              = "copy"
-	VerbFollowLog         = "follow-log"
-	VerbAddNode           = "add-node"
-	VerbRemoveNode        = "remove-node"
 	VerbRun               = "run" // of the guest
 )
 

@@ -3,158 +3,141 @@ package fake
 import (
 	"context"
 	"maps"
-	"reflect"
+	"net/netip"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/openams/ams"
 )
 
-var (
-	_ ams.Configurer = (*Backend)(nil)
-	_ ams.Freezer    = (*Backend)(nil)
-	_ ams.Copier     = (*Backend)(nil)
-)
+var _ ams.Configurer = (*Backend)(nil)
 
-// shape is what Configure can change of an instance.
-type shape struct {
-	CPUs     int
-	PinCPUs  bool
-	CPUSet   string
-	Memory   ams.Size
-	GPU, VPU string
-	Static   string // the address it was given; empty is one of the cluster's choice
-	Proxies  []ams.Proxy
-	Labels   map[string]string
-}
-
-func shapeOf(spec ams.InstanceSpec) shape {
-	return shape{
-		CPUs: spec.CPUs, PinCPUs: spec.PinCPUs, CPUSet: spec.CPUSet, Memory: spec.Memory,
-		GPU: spec.GPU, VPU: spec.VPU, Static: spec.Address,
-		Proxies: slices.Clone(spec.Proxies), Labels: maps.Clone(spec.Labels),
-	}
-}
-
-// fitsIn returns an error if the node of an instance cannot give it the shape: a
-// card it does not have is ErrInvalid, an address that another instance has is
-// ErrUnavailable, for that may be on its way out. b.mu is held.
-func (b *Backend) fitsIn(name, node string, s *shape) error {
-	n := b.node(node)
-	if s.GPU != "" && !slices.ContainsFunc(n.GPUs, func(g ams.GPU) bool { return g.PCIAddress == s.GPU }) {
-		return ams.Errorf(ams.ErrInvalid, "node %q has no GPU at %q", node, s.GPU)
-	}
-	if s.VPU != "" && !slices.ContainsFunc(n.VPUs, func(v ams.VPU) bool { return v.PCIAddress == s.VPU }) {
-		return ams.Errorf(ams.ErrInvalid, "node %q has no VPU at %q", node, s.VPU)
-	}
-	for _, other := range b.instances {
-		if s.Static != "" && other.Name != name && other.Node == node && other.Static == s.Static {
-			return ams.Errorf(ams.ErrUnavailable, "address %s is that of another instance: %q", s.Static, other.Name)
-		}
-	}
-	return nil
-}
-
-// listen returns an error if another running instance listens on a port of the
-// proxies. b.mu is held.
-func (b *Backend) listen(name, node string, proxies []ams.Proxy) error {
-	if len(proxies) == 0 {
-		return nil
-	}
-	for _, other := range b.instances {
-		if other.Name == name || other.Node != node || !other.alive() {
-			continue
-		}
-		for _, p := range proxies {
-			for _, q := range other.Proxies {
-				if p.Protocol == q.Protocol && p.NodePort < q.NodePort+q.Count && q.NodePort < p.NodePort+p.Count {
-					return ams.Errorf(ams.ErrFailed, "port %s:%d is in use by %q", p.Protocol, max(p.NodePort, q.NodePort), other.Name)
-				}
-			}
-		}
-	}
-	return nil
-}
-
-// Configure implements ams.Configurer.
+// Configure implements ams.Configurer. An address counts from the next start. A
+// half-made instance is ErrState, and ports that another running one has on the
+// node are ErrUnavailable.
 func (b *Backend) Configure(ctx context.Context, spec ams.InstanceSpec) error {
 	return b.verb(ctx, VerbConfigure, spec.Ref, func(chan struct{}) error {
-		if err := checkLabels(spec.Labels); err != nil {
+		if err := checkSpec(spec); err != nil {
 			return err
 		}
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		i, err := b.finds(spec.Ref)
-		if err != nil {
-			return err
-		}
-		s := shapeOf(spec)
 		switch {
+		case err != nil:
+			return err
 		case i.Attempt != spec.Attempt:
 			return &ams.Error{Code: ams.ErrExists, Kind: "instance", ID: spec.ID}
 		case i.Power == ams.PowerBroken:
 			return ams.Errorf(ams.ErrState, "instance %q is half made", spec.ID)
-		case reflect.DeepEqual(i.shape, s):
-			return nil
 		}
-		if err := b.fitsIn(i.Name, i.Node, &s); err != nil {
+		if err := b.hasVPU(i.Node, spec.VPU); err != nil {
 			return err
 		}
-		if i.alive() {
-			if err := b.listen(i.Name, i.Node, s.Proxies); err != nil {
+		changed := *i
+		changed.shape(spec)
+		if i.on() {
+			if err := b.fits(&changed); err != nil {
 				return err
 			}
 		}
-		i.shape = s
+		i.shape(spec)
 		b.saveInstance(i)
 		return b.broken
 	})
 }
 
-// Freeze implements ams.Freezer.
-func (b *Backend) Freeze(ctx context.Context, ref ams.Ref) error {
-	return b.freeze(ctx, VerbFreeze, ref, ams.PowerRunning, ams.PowerFrozen)
+// shape gives an instance what can be changed of it. Backend.mu is held.
+func (i *instance) shape(spec ams.InstanceSpec) {
+	i.CPUs, i.PinCPUs, i.CPUSet, i.Memory = spec.CPUs, spec.PinCPUs, spec.CPUSet, spec.Memory
+	i.GPU, i.VPU, i.Fixed = spec.GPU, spec.VPU, spec.Address
+	i.Proxies, i.Labels = slices.Clone(spec.Proxies), maps.Clone(spec.Labels)
 }
 
-// Unfreeze implements ams.Freezer.
-func (b *Backend) Unfreeze(ctx context.Context, ref ams.Ref) error {
-	return b.freeze(ctx, VerbUnfreeze, ref, ams.PowerFrozen, ams.PowerRunning)
+// fits returns why an instance cannot run now: a card that its node lacks, ports
+// that another one there has, or an address that another one there is to get,
+// which matters until that is deleted. b.mu is held.
+func (b *Backend) fits(i *instance) error {
+	if n := b.node(i.Node); i.GPU != "" && !slices.ContainsFunc(n.GPUs, func(g ams.GPU) bool { return g.PCIAddress == i.GPU }) {
+		return ams.Errorf(ams.ErrUnavailable, "node %q has no GPU at %s", i.Node, i.GPU)
+	}
+	for _, other := range b.instances {
+		if other.Name == i.Name || other.Node != i.Node {
+			continue
+		}
+		if i.Fixed != "" && other.Fixed == i.Fixed {
+			return ams.Errorf(ams.ErrUnavailable, "address %s is that of another instance", i.Fixed)
+		}
+		if other.on() && slices.ContainsFunc(i.Proxies, func(p ams.Proxy) bool {
+			return slices.ContainsFunc(other.Proxies, func(q ams.Proxy) bool { return overlap(p, q) })
+		}) {
+			return ams.Errorf(ams.ErrUnavailable, "a port of the node is another instance's")
+		}
+	}
+	return nil
 }
 
-func (b *Backend) freeze(ctx context.Context, verb string, ref ams.Ref, from, to ams.Power) error {
-	return b.verb(ctx, verb, ref, func(epoch chan struct{}) error {
-		if err := sleep(ctx, epoch, b.opts.FreezeTime); err != nil {
-			return err
-		}
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		i, err := b.finds(ref)
-		switch {
-		case err != nil:
-			return err
-		case i.Power == to:
-			return nil
-		case i.Power != from:
-			return ams.Errorf(ams.ErrState, "instance %q is %s", ref.ID, i.Power)
-		}
-		i.Power = to
-		b.saveInstance(i)
-		return b.broken
-	})
+// overlap reports whether two proxies need the same port of a node.
+func overlap(p, q ams.Proxy) bool {
+	all := func(s string) bool { a, err := netip.ParseAddr(s); return err == nil && a.IsUnspecified() }
+	return p.Protocol == q.Protocol && (p.Listen == q.Listen || all(p.Listen) || all(q.Listen)) &&
+		p.NodePort < q.NodePort+q.Count && q.NodePort < p.NodePort+p.Count
 }
 
-// Copy implements ams.Copier. It takes CreateTime.
-func (b *Backend) Copy(ctx context.Context, spec ams.InstanceSpec, source ams.Ref) error {
-	return b.create(ctx, VerbCopy, spec, func(made *instance) error {
-		from, err := b.finds(source)
-		switch {
-		case err != nil:
-			return err
-		case from.alive():
-			return ams.Errorf(ams.ErrState, "instance %q runs: only stopped ones are copied", source.ID)
-		case from.Power == ams.PowerBroken:
-			return ams.Errorf(ams.ErrState, "instance %q is half made", source.ID)
-		}
-		made.Fingerprint, made.VM, made.CopyOf = from.Fingerprint, from.VM, from.ID
+// hasVPU returns ErrUnsupported unless the node has that unit. b.mu is held.
+func (b *Backend) hasVPU(node, address string) error {
+	if address == "" || slices.ContainsFunc(b.node(node).VPUs, func(v ams.VPU) bool { return v.PCIAddress == address }) {
 		return nil
-	})
+	}
+	return ams.Errorf(ams.ErrUnsupported, "node %q has no VPU at %s", node, address)
+}
+
+// checkSpec checks a spec as backend/lxd does.
+func checkSpec(spec ams.InstanceSpec) error {
+	if spec.ID == "" || spec.Cluster == "" {
+		return ams.Errorf(ams.ErrInvalid, "cluster and id must be set")
+	}
+	if err := checkLabels(spec.Labels); err != nil {
+		return err
+	}
+	if spec.CPUSet != "" && !goodSet(spec.CPUSet) {
+		return ams.Errorf(ams.ErrInvalid, "CPU set %q: must be numbers and ranges, such as 0-7,16-23", spec.CPUSet)
+	}
+	for _, card := range []string{spec.GPU, spec.VPU} {
+		if strings.Trim(card, "0123456789abcdefABCDEF:.") != "" {
+			return ams.Errorf(ams.ErrInvalid, "card %q: must be a PCI address", card)
+		}
+	}
+	if a, err := netip.ParseAddr(spec.Address); spec.Address != "" && (err != nil || !a.Is4()) {
+		return ams.Errorf(ams.ErrInvalid, "address %q: must be an IPv4 address", spec.Address)
+	}
+	for n, p := range spec.Proxies {
+		_, err := netip.ParseAddr(p.Listen)
+		const most = 1<<16 - 1
+		if err != nil || p.Protocol != "tcp" && p.Protocol != "udp" || p.Count < 1 || p.Count > most ||
+			p.NodePort < 1 || p.NodePort+p.Count-1 > most || p.Port < 1 || p.Port+p.Count-1 > most {
+			return ams.Errorf(ams.ErrInvalid, "proxy %+v: must be tcp or udp, and have an IP address and ports of 1 to %d", p, most)
+		}
+		if slices.ContainsFunc(spec.Proxies[:n], func(q ams.Proxy) bool { return overlap(p, q) }) {
+			return ams.Errorf(ams.ErrInvalid, "proxy %+v: its ports are another proxy's", p)
+		}
+	}
+	return nil
+}
+
+// goodSet reports whether a set of CPUs is well formed.
+func goodSet(set string) bool {
+	for part := range strings.SplitSeq(set, ",") {
+		first, last, ranged := strings.Cut(part, "-")
+		if !ranged {
+			last = first
+		}
+		low, lowErr := strconv.ParseUint(first, 10, 16)
+		high, highErr := strconv.ParseUint(last, 10, 16)
+		if lowErr != nil || highErr != nil || high < low {
+			return false
+		}
+	}
+	return true
 }

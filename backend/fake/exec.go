@@ -3,6 +3,8 @@ package fake
 import (
 	"context"
 	"io"
+	"slices"
+	"sync"
 
 	"github.com/openams/ams"
 )
@@ -20,7 +22,10 @@ func (b *Backend) OnExec(f ExecFunc) {
 	b.onExec = f
 }
 
-// Exec implements ams.Execer. When the instance stops, the command ends with 137.
+// Exec implements ams.Execer. When the instance stops, the command ends with 137;
+// with a signal, with 128 and the signal's number, but for those that are ignored
+// unless a program asks for them. A command set by OnExec does not hear that its
+// terminal changes, and its request has no Control.
 func (b *Backend) Exec(ctx context.Context, ref ams.Ref, req ams.ExecRequest) (exit int, err error) {
 	err = b.call(ctx, VerbExec, ref.ID, func() error {
 		if len(req.Command) == 0 {
@@ -40,10 +45,15 @@ func (b *Backend) Exec(ctx context.Context, ref ams.Ref, req ams.ExecRequest) (e
 		if err := sleep(ctx, epoch, b.opts.ExecTime); err != nil {
 			return err
 		}
+		t := &terminal{width: req.Width, height: req.Height}
 		if f == nil {
-			f = b.Shell
+			f = func(ctx context.Context, ref ams.Ref, req ams.ExecRequest) (int, error) {
+				return b.shell(ctx, ref, req, t)
+			}
 		}
-		exit, err = execute(ctx, stopped, func(ctx context.Context) (int, error) {
+		control := req.Control
+		req.Control = nil
+		exit, err = execute(ctx, stopped, t.heed(control), func(ctx context.Context) (int, error) {
 			return f(ctx, ref, withStreams(req))
 		})
 		return err
@@ -63,10 +73,40 @@ func (b *Backend) running(ref ams.Ref) (*instance, error) {
 	return i, nil
 }
 
-// execute runs a command until it ends, its context does or the instance stops.
-// A command that then sits in a read of its input is left behind: it ends when
-// the caller closes that.
-func execute(ctx context.Context, stopped <-chan struct{}, f func(context.Context) (int, error)) (int, error) {
+// terminal is that of a command.
+type terminal struct {
+	mu            sync.Mutex
+	width, height int
+}
+
+func (t *terminal) size() (width, height int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.width, t.height
+}
+
+// heed returns what a command hears: signals as they are, sizes as they change.
+func (t *terminal) heed(control <-chan ams.ExecControl) hearing {
+	return hearing{control, func(c ams.ExecControl) (ends bool) {
+		if c.Width > 0 && c.Height > 0 {
+			t.mu.Lock()
+			defer t.mu.Unlock()
+			t.width, t.height = c.Width, c.Height
+		}
+		return c.Signal > 0 && !slices.Contains([]int{17, 18, 23, 28}, c.Signal)
+	}}
+}
+
+// hearing is how a command is told of something.
+type hearing struct {
+	control <-chan ams.ExecControl
+	hear    func(ams.ExecControl) (ends bool)
+}
+
+// execute runs a command until it ends, its context does, the instance stops or a
+// signal comes. A command that then sits in a read of its input is left behind: it
+// ends when the caller closes that.
+func execute(ctx context.Context, stopped <-chan struct{}, h hearing, f func(context.Context) (int, error)) (int, error) {
 	inner, cancel := context.WithCancel(ctx)
 	defer cancel()
 	type result struct {
@@ -78,13 +118,22 @@ func execute(ctx context.Context, stopped <-chan struct{}, f func(context.Contex
 		exit, err := f(inner)
 		done <- result{exit, err}
 	}()
-	select {
-	case r := <-done:
-		return r.exit, r.err
-	case <-ctx.Done():
-		return 0, ctx.Err()
-	case <-stopped:
-		return 137, nil
+	for {
+		select {
+		case r := <-done:
+			return r.exit, r.err
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		case <-stopped:
+			return 137, nil
+		case c, more := <-h.control:
+			if !more {
+				h.control = nil
+			}
+			if h.hear(c) {
+				return 128 + c.Signal, nil
+			}
+		}
 	}
 }
 

@@ -40,6 +40,8 @@ type Options struct {
 	CreateTime  time.Duration // of Create
 	StartTime   time.Duration // of Start
 	StopTime    time.Duration // of Stop, when the instance obeys
+	FreezeTime  time.Duration // of Freeze and Unfreeze
+	JoinTime    time.Duration // of AddNode
 	DeleteTime  time.Duration // of Delete
 	PublishTime time.Duration // of Publish
 	ImportTime  time.Duration // of ImportImage, after the image was read
@@ -47,8 +49,6 @@ type Options struct {
 	BootTime    time.Duration // of the guest's bootstrap, start and standby phases
 	ClaimTime   time.Duration // of the guest's claim phase
 	HookTime    time.Duration // of the guest's stop phase
-	FreezeTime  time.Duration // of Freeze and Unfreeze
-	JoinTime    time.Duration // of AddNode
 
 	// File, when set, holds the cluster's state: each change is appended with one
 	// write, and Open replays it. The cluster so survives the death of the process,

@@ -38,6 +38,8 @@ func testBackend(t *testing.T, opts fake.Options) {
 		Images:    true,
 		Publish:   true,
 		Export:    true,
+		Configure: true,
+		Freeze:    true,
 		Addresses: true,
 	})
 }

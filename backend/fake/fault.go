@@ -143,7 +143,7 @@ func (b *Backend) Restart() {
 	close(b.epoch)
 	b.epoch = make(chan struct{})
 	for _, i := range b.instances {
-		if i.alive() && !i.Foreign {
+		if i.on() && !i.Foreign {
 			i.stop()
 			b.saveInstance(i)
 		}

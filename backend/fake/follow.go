@@ -59,7 +59,7 @@ func (b *Backend) growing(ref ams.Ref, name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !i.alive() {
+	if !i.on() {
 		return nil, ams.Errorf(ams.ErrState, "instance %q is not running", ref.ID)
 	}
 	log, ok := i.Logs[name]

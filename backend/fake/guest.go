@@ -100,13 +100,18 @@ func (b *Backend) Run(ctx context.Context, run ams.GuestRun) error {
 		b.mu.Lock()
 		epoch := b.epoch
 		var stopped chan struct{}
-		if i := b.instances[instanceName(run.Instance.ID)]; i != nil && i.Power == ams.PowerRunning {
+		i := b.instances[instanceName(run.Instance.ID)]
+		frozen := i != nil && i.Power == ams.PowerFrozen
+		if i != nil && i.Power == ams.PowerRunning {
 			stopped = i.stopped
 			if run.Phase != ams.PhaseStop {
 				delete(i.Logs, ams.TripLog)
 			}
 		}
 		b.mu.Unlock()
+		if frozen {
+			return ams.Errorf(ams.ErrState, "%s: the instance is frozen", run.Phase)
+		}
 		if stopped == nil {
 			return ams.Errorf(ams.ErrFailed, "%s: the instance is not running", run.Phase)
 		}

@@ -20,13 +20,20 @@ type instance struct {
 	Foreign     bool
 	Node        string
 	Fingerprint string
-	VM          bool
-	Disk        ams.Size
 	CopyOf      string // the id of the instance it is a copy of
+	VM          bool
+	CPUs        int
+	PinCPUs     bool
+	CPUSet      string
+	Memory      ams.Size
+	Disk        ams.Size
+	GPU, VPU    string
+	Fixed       string // the address it is to get; empty is any
+	Proxies     []ams.Proxy
+	Labels      map[string]string
 	Power       ams.Power
 	Address     string
 	Logs        map[string][]byte
-	shape
 
 	stopped chan struct{} // closed when a running one stops
 }
@@ -38,6 +45,9 @@ func (i *instance) seen() ams.Seen {
 	return ams.Seen{ID: i.ID, Attempt: i.Attempt, Node: i.Node, Power: i.Power, Address: i.Address}
 }
 
+// on reports whether an instance runs, frozen or not.
+func (i *instance) on() bool { return i.Power == ams.PowerRunning || i.Power == ams.PowerFrozen }
+
 // run turns a stopped instance into a running one. Backend.mu is held.
 func (i *instance) run(address string) {
 	i.Power, i.Address, i.stopped = ams.PowerRunning, address, make(chan struct{})
@@ -45,14 +55,11 @@ func (i *instance) run(address string) {
 
 // stop turns a running instance into a stopped one. Backend.mu is held.
 func (i *instance) stop() {
-	if i.alive() {
+	if i.on() {
 		i.Power, i.Address = ams.PowerStopped, ""
 		close(i.stopped)
 	}
 }
-
-// alive reports whether it runs, frozen or not.
-func (i *instance) alive() bool { return i.Power == ams.PowerRunning || i.Power == ams.PowerFrozen }
 
 // newAddress returns have, or else an address that was not given out before.
 // b.mu is held.
@@ -106,10 +113,7 @@ func (b *Backend) Create(ctx context.Context, spec ams.InstanceSpec) error {
 // with b.mu held.
 func (b *Backend) create(ctx context.Context, verb string, spec ams.InstanceSpec, origin func(*instance) error) error {
 	return b.verb(ctx, verb, spec.Ref, func(epoch chan struct{}) error {
-		if spec.ID == "" || spec.Cluster == "" {
-			return ams.Errorf(ams.ErrInvalid, "create: cluster and id must be set")
-		}
-		if err := checkLabels(spec.Labels); err != nil {
+		if err := checkSpec(spec); err != nil {
 			return err
 		}
 		b.mu.Lock()
@@ -172,6 +176,9 @@ func (b *Backend) startCreate(spec ams.InstanceSpec, origin func(*instance) erro
 	if spec.VM && !b.node(spec.Node).VMs {
 		return nil, ams.Errorf(ams.ErrUnsupported, "node %q cannot run virtual machines", spec.Node)
 	}
+	if err := b.hasVPU(spec.Node, spec.VPU); err != nil {
+		return nil, err
+	}
 	made := &instance{
 		Name:        name,
 		Cluster:     spec.Cluster,
@@ -182,83 +189,13 @@ func (b *Backend) startCreate(spec ams.InstanceSpec, origin func(*instance) erro
 		VM:          spec.VM,
 		Disk:        spec.Disk,
 		Power:       ams.PowerStopped,
-		shape:       shapeOf(spec),
 	}
-	if err := b.fitsIn(name, spec.Node, &made.shape); err != nil {
-		return nil, err
-	}
+	made.shape(spec)
 	if err := origin(made); err != nil {
 		return nil, err
 	}
 	b.saveInstance(made)
 	return made, b.broken
-}
-
-// Start implements ams.Backend. A broken instance is ErrState.
-func (b *Backend) Start(ctx context.Context, ref ams.Ref) error {
-	return b.verb(ctx, VerbStart, ref, func(epoch chan struct{}) error {
-		return b.change(ctx, epoch, ref, ams.PowerRunning, b.opts.StartTime, func(i *instance) {
-			i.run(b.newAddress(i.Static))
-		})
-	})
-}
-
-// Stop implements ams.Backend. Without force it takes StopTime, or grace if that
-// is shorter.
-func (b *Backend) Stop(ctx context.Context, ref ams.Ref, force bool, grace time.Duration) error {
-	return b.verb(ctx, VerbStop, ref, func(epoch chan struct{}) error {
-		took := min(b.opts.StopTime, grace)
-		if force {
-			took = 0
-		}
-		return b.change(ctx, epoch, ref, ams.PowerStopped, took, (*instance).stop)
-	})
-}
-
-// change turns an instance on or off, which takes a time. Its end is in the
-// journal before that: if the process dies, the cluster goes on.
-func (b *Backend) change(ctx context.Context, epoch chan struct{}, ref ams.Ref, to ams.Power, took time.Duration, change func(*instance)) error {
-	b.mu.Lock()
-	i, err := b.finds(ref)
-	if err != nil || i.Power == to || to == ams.PowerRunning && i.alive() {
-		b.mu.Unlock()
-		return err
-	}
-	if to == ams.PowerRunning {
-		if err := b.listen(i.Name, i.Node, i.Proxies); err != nil {
-			b.mu.Unlock()
-			return err
-		}
-	}
-	if i.Power == ams.PowerBroken {
-		b.mu.Unlock()
-		return ams.Errorf(ams.ErrState, "instance %q is half made", ref.ID)
-	}
-	if took > 0 {
-		end := *i
-		end.Power = to
-		b.saveInstance(&end)
-	}
-	b.mu.Unlock()
-
-	err = sleep(ctx, epoch, took)
-	b.mu.Lock()
-	switch {
-	case b.instances[i.Name] != i: // deleted meanwhile
-		err = cmp.Or(err, error(&ams.Error{Code: ams.ErrNotFound, Kind: "instance", ID: ref.ID}))
-	case err != nil:
-	default:
-		if err = b.reach(i.Node); err == nil && i.Power != to && i.Power != ams.PowerBroken {
-			change(i)
-		}
-	}
-	if b.instances[i.Name] == i {
-		b.saveInstance(i)
-	}
-	err = cmp.Or(err, b.broken)
-	b.mu.Unlock()
-	b.tell(ref.Cluster, ref.ID)
-	return err
 }
 
 // Delete implements ams.Backend.
@@ -274,7 +211,7 @@ func (b *Backend) Delete(ctx context.Context, ref ams.Ref) error {
 			if err := b.reach(i.Node); err != nil {
 				return err
 			}
-			if i.alive() {
+			if i.on() {
 				return ams.Errorf(ams.ErrState, "instance %q is %s", ref.ID, i.Power)
 			}
 			if took == 0 {

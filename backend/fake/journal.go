@@ -2,6 +2,7 @@ package fake
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io"
@@ -62,8 +63,8 @@ func (b *Backend) replay(r io.Reader) (cut bool, end int64, err error) {
 func (b *Backend) apply(rec record) {
 	if i := rec.Instance; i != nil {
 		b.instances[i.Name] = i
-		if power := i.Power; i.alive() {
-			i.run(b.newAddress(i.Address))
+		if power := i.Power; i.on() {
+			i.run(b.newAddress(cmp.Or(i.Address, i.Fixed)))
 			i.Power = power
 		}
 	}

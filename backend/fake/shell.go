@@ -2,6 +2,7 @@ package fake
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -18,15 +19,19 @@ import (
 const logDir = "/var/lib/anbox/logs"
 
 // Shell is what Exec runs unless OnExec says otherwise. It knows echo, cat (of
-// its input), true, false, sleep SECONDS, exit N, head -c N /dev/zero, mkdir and
-// "sh -c SCRIPT", where a script is such commands separated by semicolons, each
+// its input), read (a line of it), true, false, sleep SECONDS, exit N, head -c N
+// /dev/zero, mkdir, "stty size" and "sh -c SCRIPT", where a script is such commands separated by semicolons, each
 // with an optional ">&2" or "> FILE"; a FILE in /var/lib/anbox/logs becomes a log
 // of the instance, others vanish. $NAME is a variable of the request; there is no
 // quoting. Anything else ends with 127, as in a shell.
 func (b *Backend) Shell(ctx context.Context, ref ams.Ref, req ams.ExecRequest) (exit int, err error) {
+	return b.shell(ctx, ref, req, &terminal{width: req.Width, height: req.Height})
+}
+
+func (b *Backend) shell(ctx context.Context, ref ams.Ref, req ams.ExecRequest, t *terminal) (exit int, err error) {
 	req = withStreams(req)
 	if len(req.Command) != 3 || req.Command[0] != "sh" || req.Command[1] != "-c" {
-		return b.simple(ctx, req, req.Command, req.Stdout)
+		return simple(ctx, req, req.Command, req.Stdout, t)
 	}
 	script := os.Expand(req.Command[2], func(name string) string { return req.Env[name] })
 	for _, line := range strings.FieldsFunc(script, func(r rune) bool { return r == ';' || r == '\n' }) {
@@ -42,8 +47,8 @@ func (b *Backend) Shell(ctx context.Context, ref ams.Ref, req ams.ExecRequest) (
 		case redirected:
 			out = file
 		}
-		exit, err = b.simple(ctx, req, words, out)
-		if err != nil {
+		exit, err = simple(ctx, req, words, out, t)
+		if err = cmp.Or(err, ctx.Err()); err != nil {
 			return exit, err
 		}
 		if name, ok := strings.CutPrefix(target, logDir+"/"); ok {
@@ -57,7 +62,7 @@ func (b *Backend) Shell(ctx context.Context, ref ams.Ref, req ams.ExecRequest) (
 }
 
 // simple runs one command and returns its exit code.
-func (b *Backend) simple(ctx context.Context, req ams.ExecRequest, words []string, out io.Writer) (exit int, err error) {
+func simple(ctx context.Context, req ams.ExecRequest, words []string, out io.Writer, t *terminal) (exit int, err error) {
 	args := words[1:]
 	switch path.Base(words[0]) {
 	case "true", "mkdir", ":":
@@ -75,6 +80,20 @@ func (b *Backend) simple(ctx context.Context, req ams.ExecRequest, words []strin
 	case "cat":
 		_, err = io.Copy(out, req.Stdin)
 		return 0, err
+	case "read":
+		for c := make([]byte, 1); c[0] != '\n'; {
+			if _, err := io.ReadFull(req.Stdin, c); err != nil {
+				return 1, nil
+			}
+		}
+		return 0, ctx.Err()
+	case "stty":
+		if width, height := t.size(); req.Interactive {
+			_, err = fmt.Fprintln(out, height, width)
+			return 0, err
+		}
+		_, err = fmt.Fprintln(req.Stderr, "stty: standard input: not a tty")
+		return 1, err
 	case "sleep":
 		seconds, err := strconv.ParseFloat(strings.Join(args, " "), 64)
 		if err != nil {

@@ -20,7 +20,7 @@ type InstanceState struct {
 	Name             string
 	Foreign          bool
 	Power            ams.Power
-	Address          string // that it has; the one it was given is in InstanceSpec
+	Address          string // the one it has, as against InstanceSpec.Address
 	CopyOf           string // the id of the instance it is a copy of
 }
 
@@ -44,27 +44,12 @@ func (b *Backend) Snapshot() Snapshot {
 	for _, name := range slices.Sorted(maps.Keys(b.instances)) {
 		i := b.instances[name]
 		s.Instances = append(s.Instances, InstanceState{
-			InstanceSpec: ams.InstanceSpec{
-				Ref:         ams.Ref{Cluster: i.Cluster, ID: i.ID, Node: i.Node},
-				Attempt:     i.Attempt,
-				Fingerprint: i.Fingerprint,
-				VM:          i.VM,
-				CPUs:        i.CPUs,
-				PinCPUs:     i.PinCPUs,
-				CPUSet:      i.CPUSet,
-				Memory:      i.Memory,
-				Disk:        i.Disk,
-				GPU:         i.GPU,
-				VPU:         i.VPU,
-				Address:     i.Static,
-				Proxies:     slices.Clone(i.Proxies),
-				Labels:      maps.Clone(i.Labels),
-			},
-			Name:    i.Name,
-			Foreign: i.Foreign,
-			Power:   i.Power,
-			Address: i.Address,
-			CopyOf:  i.CopyOf,
+			InstanceSpec: i.spec(),
+			Name:         i.Name,
+			Foreign:      i.Foreign,
+			Power:        i.Power,
+			Address:      i.Address,
+			CopyOf:       i.CopyOf,
 		})
 	}
 	aliases := map[string][]string{}
@@ -86,6 +71,26 @@ func (b *Backend) Snapshot() Snapshot {
 	}
 	slices.SortFunc(s.Images, func(x, y ImageState) int { return cmp.Compare(x.Fingerprint, y.Fingerprint) })
 	return s
+}
+
+// spec returns what an instance was made and configured with. b.mu is held.
+func (i *instance) spec() ams.InstanceSpec {
+	return ams.InstanceSpec{
+		Ref:         ams.Ref{Cluster: i.Cluster, ID: i.ID, Node: i.Node},
+		Attempt:     i.Attempt,
+		Fingerprint: i.Fingerprint,
+		VM:          i.VM,
+		CPUs:        i.CPUs,
+		PinCPUs:     i.PinCPUs,
+		CPUSet:      i.CPUSet,
+		Memory:      i.Memory,
+		Disk:        i.Disk,
+		GPU:         i.GPU,
+		VPU:         i.VPU,
+		Address:     i.Fixed,
+		Proxies:     slices.Clone(i.Proxies),
+		Labels:      maps.Clone(i.Labels),
+	}
 }
 
 // AddForeignInstance puts a running instance on the first node that carries no

@@ -2,7 +2,6 @@ package lxd
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"strconv"
 
@@ -23,7 +22,7 @@ func (b *Backend) Create(ctx context.Context, spec ams.InstanceSpec) error {
 	if err := checkRef(spec.Ref); err != nil {
 		return err
 	}
-	if err := checkLabels(spec.Labels); err != nil {
+	if err := checkShape(spec); err != nil {
 		return err
 	}
 	if !b.clustered && spec.Node != b.name {
@@ -36,16 +35,25 @@ func (b *Backend) Create(ctx context.Context, spec ams.InstanceSpec) error {
 	}
 	h := &held{unlock: unlock}
 	defer h.release()
+	sh, err := b.shape(ctx, spec, b.nic(), b.profileNIC)
+	if err != nil {
+		return err
+	}
+	return b.make(ctx, h, spec, b.post(name, spec, sh))
+}
+
+// make makes an instance, unless it is there.
+func (b *Backend) make(ctx context.Context, h *held, spec ams.InstanceSpec, post api.InstancesPost) error {
 	target := ""
 	if b.clustered {
 		target = spec.Node
 	}
 	for try := 0; ; try++ {
 		err := b.operate(ctx, h, target, func(c server) (client.Operation, error) {
-			return c.CreateInstance(b.post(name, spec))
+			return c.CreateInstance(post)
 		})
 		if err == nil {
-			b.known.add(name, spec.Cluster)
+			b.known.add(post.Name, spec.Cluster)
 			return nil
 		}
 		if ctx.Err() != nil {
@@ -113,7 +121,7 @@ func (b *Backend) blame(ctx context.Context, spec ams.InstanceSpec, failure erro
 }
 
 // post is the request that makes an instance.
-func (b *Backend) post(name string, spec ams.InstanceSpec) api.InstancesPost {
+func (b *Backend) post(name string, spec ams.InstanceSpec, sh shape) api.InstancesPost {
 	req := api.InstancesPost{
 		Name: name,
 		Type: api.InstanceTypeContainer,
@@ -129,23 +137,9 @@ func (b *Backend) post(name string, spec ams.InstanceSpec) api.InstancesPost {
 		markAttempt:      spec.Attempt,
 		"boot.autostart": "false",
 	}
-	if spec.Memory > 0 {
-		req.Config["limits.memory"] = strconv.FormatInt(int64(spec.Memory), 10)
-	}
-	for key, value := range spec.Labels {
-		req.Config[labelPrefix+key] = value
-	}
+	maps.Copy(req.Config, sh.config)
 	if spec.VM {
 		req.Type = api.InstanceTypeVM
-	}
-	switch {
-	case spec.CPUs <= 0:
-	case spec.VM || spec.PinCPUs:
-		req.Config["limits.cpu"] = strconv.Itoa(spec.CPUs)
-	default:
-		// A share of the time of all CPUs, rather than some CPUs of its own, which
-		// LXD has to balance anew with every start and stop.
-		req.Config["limits.cpu.allowance"] = fmt.Sprintf("%dms/100ms", 100*spec.CPUs)
 	}
 	root := maps.Clone(b.root)
 	if spec.Disk > 0 {
@@ -153,8 +147,32 @@ func (b *Backend) post(name string, spec ams.InstanceSpec) api.InstancesPost {
 		root["size"] = strconv.FormatInt(disk, 10)
 	}
 	req.Devices = map[string]map[string]string{b.rootName: root}
-	if b.cfg.Network != "" {
-		req.Devices["eth0"] = map[string]string{"type": "nic", "name": "eth0", "network": b.cfg.Network}
-	}
+	maps.Copy(req.Devices, sh.devices)
 	return req
+}
+
+// nic returns the eth0 of an instance that is to be made, or nil if that is for
+// the profiles to say.
+func (b *Backend) nic() map[string]string {
+	if b.cfg.Network == "" {
+		return nil
+	}
+	return map[string]string{"type": "nic", "name": nicName, "network": b.cfg.Network}
+}
+
+// profileNIC returns the eth0 in the profiles, or nil.
+func (b *Backend) profileNIC(ctx context.Context) (nic map[string]string, err error) {
+	err = b.do(ctx, func(c server) error {
+		for _, name := range b.cfg.Profiles {
+			p, _, err := c.GetProfile(name)
+			if err != nil {
+				return err
+			}
+			if device, ok := p.Devices[nicName]; ok {
+				nic = device
+			}
+		}
+		return nil
+	})
+	return nic, err
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -84,7 +85,7 @@ func (b *Backend) execError(ctx context.Context, ref ams.Ref, err error) error {
 	case getErr != nil:
 		return getErr
 	case power(i) != ams.PowerRunning:
-		return ams.Errorf(ams.ErrState, "instance %q is not running", ref.ID)
+		return ams.Errorf(ams.ErrState, "instance %q is %s, not running", ref.ID, power(i))
 	}
 	return b.classify(ctx, err)
 }
@@ -129,6 +130,9 @@ func (e *execution) run(ctx context.Context) error {
 	}
 	go send(conns["0"], e.req.Stdin, e.req.Interactive)
 	go drain(conns[api.SecretNameControl])
+	ended := make(chan struct{})
+	defer close(ended)
+	go e.steer(ended)
 	if !e.req.Interactive {
 		go drain(conns["0"])
 	}
@@ -235,9 +239,43 @@ func (e *execution) kill() {
 	defer e.mu.Unlock()
 	e.killed = true
 	if e.control != nil {
-		_ = e.control.SetWriteDeadline(time.Now().Add(killTime))
-		_ = e.control.WriteJSON(api.InstanceExecControl{Command: "signal", Signal: sigkill})
+		e.say(api.InstanceExecControl{Command: "signal", Signal: sigkill})
 	}
+}
+
+// steer passes on what the caller has to say to the command until that has ended.
+func (e *execution) steer(ended <-chan struct{}) {
+	for {
+		select {
+		case c, more := <-e.req.Control:
+			if !more {
+				return
+			}
+			e.pass(c)
+		case <-ended:
+			return
+		}
+	}
+}
+
+// pass passes on one message.
+func (e *execution) pass(c ams.ExecControl) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.req.Interactive && c.Width > 0 && c.Height > 0 {
+		size := map[string]string{"width": strconv.Itoa(c.Width), "height": strconv.Itoa(c.Height)}
+		e.say(api.InstanceExecControl{Command: "window-resize", Args: size})
+	}
+	if c.Signal > 0 {
+		e.say(api.InstanceExecControl{Command: "signal", Signal: c.Signal})
+	}
+}
+
+// say sends a message to LXD. A command that has ended hears nothing. e.mu is
+// held.
+func (e *execution) say(message api.InstanceExecControl) {
+	_ = e.control.SetWriteDeadline(time.Now().Add(killTime))
+	_ = e.control.WriteJSON(message)
 }
 
 // wait waits for the end of the command.

@@ -35,6 +35,7 @@ type server interface {
 	GetInstanceConsoleLog(name string, args *client.InstanceConsoleLogArgs) (io.ReadCloser, error)
 	GetInstanceFileSFTP(name string) (*sftp.Client, error)
 	CreateInstance(i api.InstancesPost) (client.Operation, error)
+	UpdateInstance(name string, i api.InstancePut, etag string) (client.Operation, error)
 	UpdateInstanceState(name string, state api.InstanceStatePut, etag string) (client.Operation, error)
 	DeleteInstance(name string) (client.Operation, error)
 

@@ -22,7 +22,13 @@ func TestBackend(t *testing.T) {
 	d := lxdtest.Require(t)
 	o := &operator{c: lxdtest.Connect(t, d), image: lxdtest.ImageFile(t)}
 	parts := split(t, o.image)
+	commands := 0
+	if os.Getenv("AMS_LONG") == "1" {
+		commands = 1000
+	}
 	backendtest.Run(t, backendtest.Harness{
+		Commands:  commands,
+		Bulk:      100_000_000,
 		New:       func(t *testing.T) ams.Backend { return open(t, lxd.Config{Socket: d.Socket}) },
 		Image:     o.open,
 		Split:     func(t *testing.T, n int) ams.ImageFiles { return splitFiles(t, parts, n) },
@@ -33,6 +39,8 @@ func TestBackend(t *testing.T) {
 		Images:    true,
 		Publish:   true,
 		Export:    true,
+		Configure: true,
+		Freeze:    true,
 		Addresses: true,
 	})
 }

@@ -75,7 +75,7 @@ func (b *Backend) reach(ctx context.Context, h *held, ref ams.Ref, want ams.Powe
 		switch {
 		case err != nil:
 			return err
-		case power(i) == want:
+		case power(i) == want, put.Action == "start" && on(power(i)):
 			return nil
 		case halfMade(i):
 			return ams.Errorf(ams.ErrState, "instance %q is half made: %w", ref.ID, failure)
@@ -108,8 +108,8 @@ func (b *Backend) Delete(ctx context.Context, ref ams.Ref) error {
 			return nil
 		case err != nil:
 			return err
-		case power(i) == ams.PowerRunning:
-			return ams.Errorf(ams.ErrState, "instance %q is running", ref.ID)
+		case on(power(i)):
+			return ams.Errorf(ams.ErrState, "instance %q is %s", ref.ID, power(i))
 		}
 		err = b.operate(ctx, h, "", func(c server) (client.Operation, error) { return c.DeleteInstance(name) })
 		if err == nil || ams.CodeOf(err) == ams.ErrNotFound {

@@ -53,7 +53,7 @@ func (b *Backend) glance(ctx context.Context, ref ams.Ref) (ams.Seen, error) {
 	if err != nil {
 		return ams.Seen{}, err
 	}
-	if seen[0].Power == ams.PowerRunning && full.State != nil {
+	if on(seen[0].Power) && full.State != nil {
 		seen[0].Address = stateAddress(full.State)
 	}
 	return seen[0], nil
@@ -76,7 +76,7 @@ func (b *Backend) List(ctx context.Context, cluster string) ([]ams.Seen, error) 
 	}
 	leases := b.leases(ctx, all)
 	for n, i := range all {
-		if list[n].Power == ams.PowerRunning {
+		if on(list[n].Power) {
 			list[n].Address = leaseAddress(&i, leases)
 		}
 	}
@@ -160,11 +160,16 @@ func power(i *api.Instance) ams.Power {
 	switch i.StatusCode {
 	case api.Stopped, api.Aborting, api.Starting:
 		return ams.PowerStopped
-	case api.Running, api.Ready, api.Frozen, api.Freezing, api.Thawed, api.Stopping:
+	case api.Running, api.Ready, api.Freezing, api.Thawed, api.Stopping:
 		return ams.PowerRunning
+	case api.Frozen:
+		return ams.PowerFrozen
 	}
 	return ams.PowerUnknown // api.Error: LXD, or the member it is on, cannot tell
 }
+
+// on reports whether an instance runs, frozen or not.
+func on(p ams.Power) bool { return p == ams.PowerRunning || p == ams.PowerFrozen }
 
 // halfMade reports whether an instance is stopped, was never started, and lacks
 // what LXD writes last when it makes one: that its templates are to be applied
@@ -205,7 +210,7 @@ func stateAddress(state *api.InstanceState) string {
 func (b *Backend) leases(ctx context.Context, all []api.Instance) map[string]string {
 	networks := map[string]bool{}
 	for _, i := range all {
-		if i.StatusCode != api.Running {
+		if !on(power(&i)) {
 			continue
 		}
 		for _, d := range i.ExpandedDevices {

@@ -5,7 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/canonical/lxd/shared/api"
 	"github.com/stretchr/testify/require"
 
 	"github.com/openams/ams"
@@ -17,22 +16,16 @@ import (
 // forced after the grace.
 func TestStubborn(t *testing.T) {
 	d := lxdtest.Require(t)
-	c := lxdtest.Connect(t, d)
 	b := open(t, lxd.Config{Socket: d.Socket})
 	spec := testSpec(t, "stubborn")
 	require.NoError(t, b.Create(t.Context(), spec))
 	require.NoError(t, b.Start(t.Context(), spec.Ref))
-	op, err := c.UpdateInstanceState("ams-stubborn", api.InstanceStatePut{Action: "freeze", Timeout: -1}, "")
-	require.NoError(t, err)
-	require.NoError(t, op.Wait())
-	seen, err := b.Get(t.Context(), spec.Ref)
-	require.NoError(t, err)
-	require.Equal(t, ams.PowerRunning, seen.Power)
+	require.NoError(t, b.Freeze(t.Context(), spec.Ref))
 
 	begun := time.Now()
 	require.NoError(t, b.Stop(t.Context(), spec.Ref, false, time.Second))
 	require.Less(t, time.Since(begun), 45*time.Second)
-	seen, err = b.Get(t.Context(), spec.Ref)
+	seen, err := b.Get(t.Context(), spec.Ref)
 	require.NoError(t, err)
 	require.Equal(t, ams.PowerStopped, seen.Power)
 	require.NoError(t, b.Delete(t.Context(), spec.Ref))
