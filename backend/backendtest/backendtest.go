@@ -109,6 +109,9 @@ func Run(t *testing.T, h Harness) {
 	if h.Freeze {
 		t.Run("Freeze", s.run(testFreeze))
 	}
+	if h.FollowLogs {
+		t.Run("FollowLogs", s.run(testFollow))
+	}
 	if h.Publish {
 		t.Run("Publish", s.run(testPublish))
 	}
@@ -134,6 +137,7 @@ type suite struct {
 
 	configurer ams.Configurer
 	freezer    ams.Freezer
+	follower   ams.LogFollower
 }
 
 // promises compares the abilities with what was promised.
@@ -155,6 +159,8 @@ func (s *suite) promises(t *testing.T) {
 	require.Equal(t, s.h.Configure, ok, "Configurer promised, and there")
 	s.freezer, ok = ams.BackendAs[ams.Freezer](s.b)
 	require.Equal(t, s.h.Freeze, ok, "Freezer promised, and there")
+	s.follower, ok = ams.BackendAs[ams.LogFollower](s.b)
+	require.Equal(t, s.h.FollowLogs, ok, "LogFollower promised, and there")
 }
 
 // setup finds a node and puts the image there that the tests use, as a foreign

@@ -1,6 +1,7 @@
 package backendtest
 
 import (
+	"io"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -77,5 +78,8 @@ func (e *test) unable(ref ams.Ref) {
 	if e.freezer != nil {
 		require.ErrorIs(e, e.freezer.Freeze(e.ctx, ref), ams.ErrNotFound)
 		require.ErrorIs(e, e.freezer.Unfreeze(e.ctx, ref), ams.ErrNotFound)
+	}
+	if e.follower != nil {
+		require.ErrorIs(e, e.follower.FollowLog(e.ctx, ref, "system.log", 0, io.Discard), ams.ErrNotFound)
 	}
 }

@@ -27,21 +27,22 @@ func TestBackend(t *testing.T) {
 		commands = 1000
 	}
 	backendtest.Run(t, backendtest.Harness{
-		Commands:  commands,
-		Bulk:      100_000_000,
-		New:       func(t *testing.T) ams.Backend { return open(t, lxd.Config{Socket: d.Socket}) },
-		Image:     o.open,
-		Split:     func(t *testing.T, n int) ams.ImageFiles { return splitFiles(t, parts, n) },
-		Operator:  o,
-		Watch:     true,
-		Exec:      true,
-		Logs:      true,
-		Images:    true,
-		Publish:   true,
-		Export:    true,
-		Configure: true,
-		Freeze:    true,
-		Addresses: true,
+		Commands:   commands,
+		Bulk:       100_000_000,
+		New:        func(t *testing.T) ams.Backend { return open(t, lxd.Config{Socket: d.Socket}) },
+		Image:      o.open,
+		Split:      func(t *testing.T, n int) ams.ImageFiles { return splitFiles(t, parts, n) },
+		Operator:   o,
+		Watch:      true,
+		Exec:       true,
+		Logs:       true,
+		Images:     true,
+		Publish:    true,
+		Export:     true,
+		Configure:  true,
+		Freeze:     true,
+		FollowLogs: true,
+		Addresses:  true,
 	})
 }
 
