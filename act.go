@@ -13,28 +13,14 @@ func (e *engine) do(ctx context.Context, in *Instance, s *sight, st step) error 
 	case actLook:
 		return e.look(ctx, in, s)
 	case actCreate:
-		mode := ""
-		err := m.view(ctx, func(tx Tx) (err error) {
-			mode, err = m.Settings.text(tx, "cpu.limit_mode")
-			return err
-		})
-		if err != nil {
-			return commitError{err}
-		}
-		err = e.m.call(ctx, "create", in, m.cfg.CallTimeout, func(ctx context.Context) error {
-			return m.backend.Create(ctx, InstanceSpec{
-				Ref: ref, Attempt: in.Attempt, Fingerprint: in.Fingerprint,
-				CPUs: in.Resources.CPUs, PinCPUs: mode == "pinning", Memory: in.Resources.Memory, Disk: in.Resources.DiskSize, VM: in.VM,
-				Labels: in.labels(),
-			})
-		})
+		err := e.create(ctx, in)
 		if err == nil {
 			s.power, s.made = PowerStopped, true
 		}
 		return err
 	case actBegin:
 		err := e.commit(ctx, in, func(c *change, in *Instance) error {
-			in.HasRun = true
+			in.HasRun, in.Warm = true, false
 			return c.move(in, InstanceStarted)
 		})
 		s.begun = err == nil
@@ -104,10 +90,75 @@ func (e *engine) do(ctx context.Context, in *Instance, s *sight, st step) error 
 			}
 		}
 		return e.forget(ctx, in)
+	case actConfigure, actWarm, actFreeze, actUnfreeze, actClaim:
+		return e.doPrewarm(ctx, in, s, st)
+	case actDiscard:
+		return e.commit(ctx, in, func(c *change, in *Instance) error {
+			in.Want, in.Force, in.Resting = WantDeleted, true, false
+			c.wake = append(c.wake, wakePool(in.ApplicationID))
+			return nil
+		})
+	case actInquire:
+		return e.inquire(ctx, in, s)
+	case actExpire:
+		return e.commit(ctx, in, func(c *change, in *Instance) error { return c.expire(in) })
 	case actFail:
 		return e.commit(ctx, in, func(c *change, in *Instance) error { return c.failInstance(in, st.code, st.text) })
 	}
 	return Errorf(ErrInternal, "no such action: %d", st.act)
+}
+
+// create makes the instance in the backend, from its image or as a copy.
+func (e *engine) create(ctx context.Context, in *Instance) error {
+	spec, source, err := e.spec(ctx, in)
+	if err != nil {
+		return err
+	}
+	if in.Source == "" {
+		return e.m.call(ctx, "create", in, e.m.cfg.CallTimeout, func(ctx context.Context) error { return e.m.backend.Create(ctx, spec) })
+	}
+	copier, ok := BackendAs[Copier](e.m.backend)
+	if !ok {
+		return Errorf(ErrUnsupported, "the backend cannot copy instances")
+	}
+	return e.m.call(ctx, "copy", in, time.Until(in.Deadline), func(ctx context.Context) error { return copier.Copy(ctx, spec, source) })
+}
+
+// spec is what the backend is told of an instance, and what it is a copy of.
+func (e *engine) spec(ctx context.Context, in *Instance) (InstanceSpec, Ref, error) {
+	source := Ref{Cluster: e.mark, ID: in.Source}
+	spec := InstanceSpec{
+		Ref: e.ref(in), Attempt: in.Attempt, Fingerprint: in.Fingerprint,
+		CPUs: in.Resources.CPUs, Memory: in.Resources.Memory, Disk: in.Resources.DiskSize, VM: in.VM,
+		GPU: in.GPU, VPU: in.VPU, Labels: in.labels(),
+	}
+	err := e.m.view(ctx, func(tx Tx) error {
+		mode, err := e.m.Settings.text(tx, "cpu.limit_mode")
+		if err != nil {
+			return err
+		}
+		spec.PinCPUs = mode == "pinning"
+		if in.Source != "" {
+			from, err := tx.Instances().Get(in.Source)
+			source.Node = from.Node
+			if ignoreNotFound(err) != nil {
+				return err
+			}
+		}
+		n, err := tx.Nodes().Get(in.Node)
+		if err != nil {
+			return ignoreNotFound(err)
+		}
+		spec.Address, spec.Proxies = n.address(in.Host), proxies(in.Services, &n)
+		if !spec.PinCPUs {
+			spec.CPUSet = n.cpusNear(in.GPU)
+		}
+		return nil
+	})
+	if err != nil {
+		err = commitError{err}
+	}
+	return spec, source, err
 }
 
 // forget deletes the row of what is gone, if that is still what is wanted.
@@ -167,6 +218,6 @@ func (m *Manager) call(ctx context.Context, verb string, in *Instance, limit tim
 	return err
 }
 
-var actionNames = [...]string{"nothing", "wait", "look", "create", "begin", "start", "boot", "bootstrap", "quiesce", "stop", "publish", "collect", "delete", "settle", "forget", "fail"}
+var actionNames = [...]string{"nothing", "wait", "look", "create", "begin", "start", "boot", "bootstrap", "quiesce", "stop", "publish", "collect", "delete", "settle", "forget", "fail", "configure", "warm", "freeze", "unfreeze", "claim", "discard", "inquire", "expire"}
 
 func (a action) String() string { return actionNames[a] }

@@ -207,7 +207,7 @@ func TestAddonFilesStay(t *testing.T) {
 		require.ErrorIs(t, err, ams.ErrInUse)
 		_, err = w.Instances.Launch(w.ctx, ams.LaunchRequest{Addons: []string{"none"}})
 		require.ErrorIs(t, err, ams.ErrNotFound)
-		w.wait(w.Instances.Start(w.ctx, "raw"))
+		w.wait(w.Instances.Start(w.ctx, "raw", ams.StartOptions{DropLogs: true}))
 		w.wait(w.Addons.Delete(w.ctx, "ssh"))
 		digest := prepared.Addons[0].Package.Digest
 		has := func() bool {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/openams/ams/internal/xid"
@@ -28,6 +29,9 @@ type Config struct {
 	// Release is the release of AMS that images must be made for, where the
 	// setting images.version_lockstep is on: "major.minor". Default DefaultRelease.
 	Release string
+	// Scheduler chooses among the nodes that have room. Nil is the setting
+	// scheduler.strategy.
+	Scheduler Scheduler
 	// Blobs keeps packages, images on their way in, and logs. Defaults to what
 	// the Store's method Blobs() BlobStore returns.
 	Blobs BlobStore
@@ -159,6 +163,9 @@ type Manager struct {
 	ids      *xid.Source
 
 	sweeping sync.RWMutex // read-held while a blob is on its way to its row
+	placer   *Placer      // a picture of the node rows, also of those not committed yet
+	pictured atomic.Bool  // the placer has been given the rows
+	briefs   *briefs
 	signal   *broadcast
 	waiters  *waiters
 	engine   *engine
@@ -175,7 +182,7 @@ func New(cfg Config) (*Manager, error) {
 	m := &Manager{
 		store: cfg.Store, backend: cfg.Backend, guest: cfg.Guest, blobs: cfg.Blobs,
 		log: cfg.Logger, observer: cfg.Observer, cfg: cfg,
-		ids: xid.NewSource(), signal: newBroadcast(), waiters: newWaiters(),
+		ids: xid.NewSource(), placer: NewPlacer(nil), briefs: newBriefs(), signal: newBroadcast(), waiters: newWaiters(),
 	}
 	m.Addons = &Addons{m}
 	m.Applications = &Applications{m}

@@ -42,6 +42,7 @@ type Application struct {
 	Image              string    // the id of the parent image
 	Immutable          bool      // came from a registry
 	InhibitAutoUpdates bool
+	Prewarm            int    // how many instances stand by; see Applications.SetPrewarm
 	Operation          string // of the deletion under way
 	CreatedAt          time.Time
 	UpdatedAt          time.Time

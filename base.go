@@ -58,11 +58,12 @@ func (e *engine) passPlace(ctx context.Context) {
 	for i := 0; i < len(waiting) && err == nil && !e.draining(); i++ {
 		in := &waiting[i]
 		kind := fmt.Sprint(in.Architecture, " ", in.VM)
-		if in.Base && full[kind] && in.Fingerprint != "" {
+		queues := in.Base || in.Prewarm == PrewarmWait
+		if queues && full[kind] && in.Fingerprint != "" {
 			continue
 		}
 		err = e.placeWaiting(ctx, in.ID)
-		if in.Base && errors.Is(err, ErrNoCapacity) {
+		if queues && errors.Is(err, ErrNoCapacity) {
 			full[kind], err = true, nil
 		}
 		if d := in.Deadline; !d.IsZero() && (deadline.IsZero() || d.Before(deadline)) {
@@ -102,10 +103,11 @@ func (e *engine) placeWaiting(ctx context.Context, id string) error {
 		if in.Base {
 			return c.placeBase(e.m, &in)
 		}
-		if err := c.placeLaunch(e.m, &in, in.Node); err != nil {
-			return c.failWaiting(&in, err)
+		err = c.placeLaunch(e.m, &in, in.Node)
+		if err == nil || in.Prewarm == PrewarmWait && CodeOf(err) == ErrNoCapacity {
+			return err
 		}
-		return nil
+		return c.failWaiting(&in, err)
 	})
 }
 
@@ -146,7 +148,7 @@ func (c *change) placeBase(m *Manager, in *Instance) error {
 		return err
 	}
 	d := in.demand()
-	if in.Node, err = place(nodes, &d, Strategy(strategy)); err != nil {
+	if in.Node, err = choose(nodes, &d, Strategy(strategy), m.cfg.Scheduler); err != nil {
 		return err
 	}
 	in.StatusMessage = ""
@@ -157,18 +159,18 @@ func (c *change) placeBase(m *Manager, in *Instance) error {
 // prepared commits an instance to its node: the ledger is charged, and the
 // backend will be asked.
 func (c *change) prepared(in *Instance) error {
-	take := in.running()
+	holds := holdsAll
 	if in.Want == WantPrepared {
-		take = in.Resources.stopped()
+		holds = holdsDisk
 	}
-	if err := c.charge(in, take, false); err != nil {
+	if err := c.hold(in, holds, false); err != nil {
 		return err
 	}
 	if err := c.move(in, InstancePrepared); err != nil {
 		return err
 	}
 	in.Made = true
-	c.fresh = append(c.fresh, fresh{in.ID, in.Rev + 1})
+	c.fresh = append(c.fresh, fresh{in.ID, in.Rev + 1, PowerAbsent})
 	return c.putInstance(*in)
 }
 
@@ -311,6 +313,9 @@ func (c *change) moveVersion(v *Version, to VersionStatus, reason string) error 
 // follow from its versions.
 func (c *change) followVersions(id string) error {
 	app, err := c.Applications().Get(id)
+	if err == nil && app.Prewarm > 0 {
+		c.wake = append(c.wake, wakePool(id)) // another version may be the one to stand by
+	}
 	if err != nil || app.Status == ApplicationDeleted {
 		return ignoreNotFound(err)
 	}

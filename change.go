@@ -13,24 +13,33 @@ type change struct {
 	Tx
 	now    time.Time
 	events []Event
-	wake   []wake   // keys to look at
-	stop   []string // keys whose run is to be broken off
-	ended  []string // operations
-	fresh  []fresh  // instances the backend has never been asked about
+	wake   []wake     // keys to look at
+	stop   []string   // keys whose run is to be broken off
+	ended  []string   // operations
+	fresh  []fresh    // instances that need not be looked at
+	placer *Placer    // of the Manager
+	nodes  []string   // that were changed, and that the placer knows as they will be
+	rows   []Instance // as they were stored
+	gone   []string   // instances whose rows were deleted
 }
 
-// fresh is an instance that the backend was never asked about, while its row has
-// this revision.
+// fresh is an instance whose power is known without asking the backend, while its
+// row has this revision.
 type fresh struct {
-	id  string
-	rev int64
+	id    string
+	rev   int64
+	power Power
 }
 
 // update commits what fn does, stamps it, and then wakes whoever waits for it.
 func (m *Manager) update(ctx context.Context, fn func(*change) error) error {
 	var c *change
+	var touched []string // by all runs of the closure
 	err := m.store.Update(ctx, func(tx Tx) error {
-		c = &change{Tx: tx, now: m.now()}
+		if c != nil {
+			touched = append(touched, c.nodes...)
+		}
+		c = &change{Tx: tx, now: m.now(), placer: m.placer}
 		if err := fn(c); err != nil {
 			return err
 		}
@@ -43,6 +52,12 @@ func (m *Manager) update(ctx context.Context, fn func(*change) error) error {
 		return nil
 	})
 	if err != nil {
+		if CodeOf(err) == ErrUnavailable || CodeOf(err) == ErrInternal || isContext(err) {
+			m.briefs.doubt() // it may have been committed all the same
+		}
+		if c != nil {
+			m.forgetNodes(append(touched, c.nodes...))
+		}
 		return err
 	}
 	m.committed(c)
@@ -58,6 +73,7 @@ func (m *Manager) view(ctx context.Context, fn func(Tx) error) error {
 func (m *Manager) now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }
 
 func (m *Manager) committed(c *change) {
+	m.briefs.committed(c.rows, c.gone)
 	if len(c.events) > 0 {
 		m.signal.broadcast()
 	}
@@ -67,7 +83,7 @@ func (m *Manager) committed(c *change) {
 		}
 	}
 	for _, f := range c.fresh {
-		m.engine.fresh.Store(f.id, f.rev)
+		m.engine.fresh.Store(f.id, f)
 	}
 	for _, id := range c.ended {
 		m.waiters.end(id)
@@ -177,7 +193,9 @@ func (c *change) move(in *Instance, to InstanceStatus) error {
 		return &Error{Code: ErrInternal, Kind: "instance", ID: in.ID, Err: fmt.Errorf("no way from status %q to %q", in.Status, to)}
 	}
 	in.Status = to
-	c.lifecycle("instance", in.ID, string(to), in.ErrorMessage)
+	if !in.Standby {
+		c.lifecycle("instance", in.ID, string(to), in.ErrorMessage)
+	}
 	return nil
 }
 
@@ -187,69 +205,7 @@ func (c *change) putInstance(in Instance) error {
 	if !in.Resting {
 		c.wake = append(c.wake, wakeInstance(&in))
 	}
-	return c.Instances().Put(in)
-}
-
-// charge makes the ledger of the instance's node hold exactly take for it. More
-// than before must fit, unless forced: what already runs is a fact.
-func (c *change) charge(in *Instance, take Charge, forced bool) error {
-	if take == in.Charged {
-		return nil
-	}
-	n, err := c.Nodes().Get(in.Node)
-	if err != nil {
-		return err
-	}
-	more := take.minus(in.Charged)
-	if none := (Charge{}); !forced && short(none, more, "") != "" {
-		d := Demand{Charge: more, Node: n.Name}
-		if n.refuses(&d) != "" {
-			return noNode([]Node{n}, &d, (*Node).refuses)
-		}
-	}
-	if short(more, Charge{}, "") != "" {
-		c.wake = append(c.wake, wakePlace) // somebody may be waiting for it
-	}
-	n.Used = n.Used.minus(in.Charged.minus(take))
-	switch none := (Charge{}); {
-	case in.Charged == none:
-		n.Instances++
-	case take == none:
-		n.Instances--
-	}
-	in.Charged = take
-	return c.Nodes().Put(n)
-}
-
-// running is what an instance takes while it runs.
-func (r Resources) running() Charge {
-	c := r.stopped()
-	c.CPUs, c.Memory = r.CPUs, r.Memory
-	if r.GPUSlots != nil {
-		c.GPUSlots = *r.GPUSlots
-	}
-	if r.VPUSlots != nil {
-		c.VPUSlots = *r.VPUSlots
-	}
-	return c
-}
-
-// stopped is what an instance takes while it does not run: its disk, if that is
-// reserved.
-func (r Resources) stopped() Charge {
-	if r.NoDiskReserve {
-		return Charge{}
-	}
-	return Charge{Disk: r.DiskSize}
-}
-
-// running is what the instance takes while it runs.
-func (in *Instance) running() Charge {
-	c := in.Resources.running()
-	if in.GPUEncoder {
-		c.EncoderSlots = 1
-	}
-	return c
+	return c.storeInstance(in)
 }
 
 func ignoreNotFound(err error) error {

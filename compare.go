@@ -2,37 +2,29 @@ package ams
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
 // compare looks at everything the backend has with our mark, has the instances
 // looked at whose rows disagree, and deletes what the store does not know.
 func (e *engine) compare(ctx context.Context) error {
-	began := time.Now()
+	began := e.m.now()
+	if err := e.m.briefs.read(ctx, e.m); err != nil {
+		return err
+	}
 	call, cancel := context.WithTimeout(ctx, e.m.cfg.CallTimeout)
 	defer cancel()
 	list, err := e.m.backend.List(call, e.mark)
 	if err != nil {
 		return err
 	}
-	seen := make(map[string]Seen, len(list))
-	for _, s := range list {
-		seen[s.ID] = s
-	}
-	var rows []Instance
-	err = e.m.view(ctx, func(tx Tx) (err error) {
-		rows, err = tx.Instances().List(InstanceFilter{}, Page{})
-		return err
-	})
-	if err != nil {
-		return err
-	}
 	info := CompareInfo{Seen: len(list)}
-	e.compareRows(ctx, rows, seen, &info)
-	if err := e.compareOrphans(ctx, rows, list, &info); err != nil {
+	orphans := e.compareRows(ctx, began, list, &info)
+	if err := e.compareOrphans(ctx, orphans, len(list), &info); err != nil {
 		return err
 	}
-	info.Took = time.Since(began)
+	info.Took = e.m.now().Sub(began)
 	if e.m.observer.Compared != nil {
 		e.m.observer.Compared(info)
 	}
@@ -43,55 +35,80 @@ func (e *engine) compare(ctx context.Context) error {
 // operator's word: five, or a tenth.
 func few(n int) int { return max(5, n/10) }
 
-// compareRows wakes the instances at rest whose rows are not what is seen. The
-// list may be old by now; whoever is woken looks for itself.
-func (e *engine) compareRows(ctx context.Context, rows []Instance, seen map[string]Seen, info *CompareInfo) {
+// moved is an instance that has another address by now.
+type moved struct{ id, address string }
+
+// compareRows wakes the instances at rest whose rows are not what is seen, and
+// returns what is seen that has no row. The list may be old by now; whoever is
+// woken looks for itself.
+func (e *engine) compareRows(ctx context.Context, began time.Time, list []Seen, info *CompareInfo) (orphans []Seen) {
 	var wakes, vanished []wake
-	var moved []Instance
-	for i := range rows {
-		in := &rows[i]
-		if !in.Resting || !in.Made {
+	var moves []moved
+	b, now := e.m.briefs, e.m.now()
+	b.mu.Lock()
+	b.round++
+	rows := len(b.by)
+	for i := range list {
+		s := &list[i]
+		row := b.by[s.ID]
+		if row == nil {
+			orphans = append(orphans, *s)
 			continue
 		}
-		s, ok := seen[in.ID]
-		if !ok {
-			s.Power = PowerAbsent
+		row.round = b.round
+		if row.flags&(briefMade|briefResting) != briefMade|briefResting {
+			continue
 		}
-		switch st := next(in, sight{power: s.Power}, e.m.now()); {
-		case st.act == actForget:
-			vanished = append(vanished, wakeInstance(in))
-		case st.act != actNothing:
-			wakes = append(wakes, wakeInstance(in))
-		case s.Power == PowerRunning && s.Address != "" && s.Address != in.Address:
-			in.Address = s.Address
-			moved = append(moved, *in)
+		key := wake{key: instanceKey(s.ID), lane: row.lane()}
+		if !row.agrees(s.Power) {
+			wakes = append(wakes, key)
+		} else if s.Power == PowerRunning && s.Address != "" && s.Address != row.address {
+			moves = append(moves, moved{s.ID, s.Address})
+		}
+		if due, ever := row.due(now); ever && due < e.m.cfg.CompareInterval {
+			key.after = max(due, 0)
+			wakes = append(wakes, key)
 		}
 	}
-	if len(vanished) > few(len(rows)) {
+	for id, row := range b.by {
+		switch {
+		case row.round == b.round || row.flags&(briefMade|briefResting) != briefMade|briefResting:
+		case row.updated >= began.UnixMilli() || row.agrees(PowerAbsent):
+		case row.flags&briefStandby != 0:
+			wakes = append(wakes, wake{key: instanceKey(id), lane: row.lane()})
+		default:
+			vanished = append(vanished, wake{key: instanceKey(id), lane: row.lane()})
+		}
+	}
+	b.mu.Unlock()
+	if len(vanished) > few(rows) {
 		info.HeldBack += len(vanished)
-		e.m.log.Error("many instances are not in the backend any more; their rows are kept until they are deleted by request", "vanished", len(vanished), "rows", len(rows))
+		e.m.log.Error("many instances are not in the backend any more; their rows are kept until they are deleted by request", "vanished", len(vanished), "rows", rows)
 		vanished = nil
 	}
 	for _, w := range append(wakes, vanished...) {
-		if !e.queue.Running(w.key) {
+		if w.after > 0 {
+			e.queue.AddAfter(w.key, w.lane, w.after)
+		} else if !e.queue.Running(w.key) {
 			e.queue.Add(w.key, w.lane)
 			info.Differ++
 		}
 	}
-	if len(moved) > 0 {
-		if err := e.writeAddresses(ctx, moved); err != nil && ctx.Err() == nil {
+	for some := range slices.Chunk(moves, briefPage) {
+		if err := e.writeAddresses(ctx, some); err != nil && ctx.Err() == nil {
 			e.m.log.Warn("writing addresses failed", "error", err)
 		}
 	}
+	return orphans
 }
 
-func (e *engine) writeAddresses(ctx context.Context, moved []Instance) error {
+func (e *engine) writeAddresses(ctx context.Context, moves []moved) error {
 	return e.m.update(ctx, func(c *change) error {
-		for i := range moved {
-			in, err := c.Instances().Get(moved[i].ID)
+		for _, m := range moves {
+			in, err := c.Instances().Get(m.id)
 			if err == nil && in.Status == InstanceRunning && in.Resting {
-				in.Address, in.UpdatedAt = moved[i].Address, c.now
-				err = c.Instances().Put(in)
+				in.Address, in.UpdatedAt = m.address, c.now
+				err = c.storeInstance(in)
 			}
 			if ignoreNotFound(err) != nil {
 				return err

@@ -211,7 +211,7 @@ func ExampleInstances_Stop() {
 	for _, ask := range []func() (ams.Operation, error){
 		func() (ams.Operation, error) { return m.Instances.Launch(ctx, ams.LaunchRequest{Name: "first"}) },
 		func() (ams.Operation, error) { return m.Instances.Stop(ctx, "first", false) },
-		func() (ams.Operation, error) { return m.Instances.Start(ctx, "first") },
+		func() (ams.Operation, error) { return m.Instances.Start(ctx, "first", ams.StartOptions{}) },
 		func() (ams.Operation, error) { return m.Instances.Delete(ctx, "first", false) },
 	} {
 		op, err := ask()

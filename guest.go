@@ -32,6 +32,12 @@ const (
 	PhaseClaim   GuestPhase = "claim"
 )
 
+// TripLog is the log in which the software inside an instance says why it has
+// ended the instance: a line of text, of which 4 KiB count. An instance that stops
+// by itself and has none, or an empty one, was shut down, which is no failure. A
+// start takes away what an earlier life has left.
+const TripLog = "watchdog.trip"
+
 // GuestRun is one phase to perform, and what may be used for it.
 type GuestRun struct {
 	Phase    GuestPhase

@@ -345,7 +345,7 @@ func TestStartOfWhatIsGone(t *testing.T) {
 		w.wait(w.Instances.Stop(w.ctx, in.ID, false))
 		w.wait(w.Applications.Update(w.ctx, "candy", pkg("name: candy"), ams.CreateOptions{}))
 		w.wait(w.Applications.DeleteVersion(w.ctx, "candy", 0))
-		_, err := w.Instances.Start(w.ctx, in.ID)
+		_, err := w.Instances.Start(w.ctx, in.ID, ams.StartOptions{DropLogs: true})
 		require.ErrorIs(t, err, ams.ErrState)
 	})
 }

@@ -188,7 +188,7 @@ func (e *engine) tellFetch(ctx context.Context, id string, number int, text stri
 		}
 		for _, in := range waiting {
 			in.StatusMessage, in.UpdatedAt = fmt.Sprintf("waiting for image %s: %s", image.Name, text), c.now
-			if err := errors.Join(c.progress(in.Operation, in.StatusMessage), c.Instances().Put(in)); err != nil {
+			if err := errors.Join(c.progress(in.Operation, in.StatusMessage), c.storeInstance(in)); err != nil {
 				return err
 			}
 		}

@@ -143,7 +143,7 @@ func TestPublishInstance(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, image.ID, image.Name)
 		w.launch(ams.LaunchRequest{Image: image.ID})
-		w.wait(w.Instances.Start(w.ctx, "one"))
+		w.wait(w.Instances.Start(w.ctx, "one", ams.StartOptions{DropLogs: true}))
 
 		// The instance goes while it is to be published.
 		op, err = w.Images.Publish(w.ctx, "one", ams.PublishOptions{Name: "late", Force: true})

@@ -54,11 +54,20 @@ type Instance struct {
 	VideoEncoder VideoEncoder // as asked for; see GPUEncoder
 	GPUEncoder   bool         // it encodes video on a GPU, and has a slot for that while it runs
 	Addons       []AddonUse   // of a raw instance; installed when it first starts
+	Config       InstanceConfig
+	Services     []NodeService // with their ports on the node while it runs
+	GPU          string        // the PCI address of the card it has slots of, while it runs
+	VPU          string        // likewise
+
+	DeleteProtected bool          // no request deletes it
+	Source          string        // the id of the instance it is a copy of; empty for any other
+	Lifetime        time.Duration // how long it may run; 0 is for ever
+	Expires         time.Time     // when that is over; zero until it first runs
 
 	Status        InstanceStatus
 	StatusMessage string // what is being done now; cleared at running
 	ErrorMessage  string // why the status is error
-	Address       string // IPv4 on the node's network; known at the first comparison after it runs
+	Address       string // IPv4 on its node's network; see NodeInfo.Subnet
 	Logs          []LogFile
 
 	Want      Want
@@ -70,8 +79,14 @@ type Instance struct {
 	// Progress that a restart must know.
 	Attempt      string    // the mark it is created with: the operation that made it
 	Made         bool      // the backend has been, or is about to be, asked to create it
+	Held         held      // how much of its node it holds
 	Charged      Charge    // what its node's ledger holds for it
+	Host         int       // its address, as a number in its node's network; 0 is none
 	Bootstrapped bool      // base: the package is installed; publish next
+	Standby      bool      // waits, booted and frozen, for a launch to claim it; nobody's yet
+	Warm         bool      // it is booted up to just before its app starts
+	Prewarm      Prewarm   // what the launch asked for, while it waits
+	Stale        staleness // what the backend is to be told
 	HasAddons    bool      // raw: its addons are installed
 	HasRun       bool      // its software has been started at least once, so it holds data
 	Failure      Code      // set while a failure is being cleaned up after, and in status error
@@ -92,15 +107,19 @@ type LogFile struct {
 
 // InstanceFilter chooses instances. Every field that is set must match.
 type InstanceFilter struct {
-	ID            string
-	Name          string
-	ApplicationID string
-	Version       *int // of the application
-	ImageID       string
-	ImageVersion  *int
-	Node          string
-	Status        []InstanceStatus // any of them
-	Tags          []string         // all of them
-	Base          *bool
-	Resting       *bool // false: there is work left to do
+	ID              string
+	Name            string
+	ApplicationID   string
+	ApplicationName string
+	Version         *int // of the application
+	ImageID         string
+	ImageVersion    *int
+	Node            string
+	Status          []InstanceStatus // any of them
+	Tags            []string         // all of them
+	Base            *bool
+	Standby         *bool
+	VM              *bool
+	Resting         *bool  // false: there is work left to do
+	After           string // ids above this one
 }

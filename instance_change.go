@@ -21,15 +21,40 @@ func (s *Instances) Get(ctx context.Context, idOrName string) (Instance, error) 
 }
 
 // List returns the instances that match the filter, ordered by id and so by age,
-// cut to the page, and how many match in all.
+// cut to the page, and how many match in all. Instances that stand by for a launch
+// are in it only where the filter asks for them, and an application that does not
+// exist has none.
 func (s *Instances) List(ctx context.Context, filter InstanceFilter, page Page) ([]Instance, int, error) {
 	var list []Instance
 	var total int
 	err := s.m.view(ctx, func(tx Tx) (err error) {
+		if filter.Standby == nil {
+			list, total, err = listUsers(tx, filter, page)
+			return err
+		}
 		list, total, err = listPage(tx.Instances(), filter, page)
 		return err
 	})
 	return list, total, err
+}
+
+// listUsers leaves out the instances that stand by. They are counted apart, because
+// there are few and they have an index.
+func listUsers(tx Tx, filter InstanceFilter, page Page) ([]Instance, int, error) {
+	yes, no := true, false
+	filter.Standby = &no
+	list, err := tx.Instances().List(filter, page)
+	if err != nil || page.Offset <= 0 && (page.Limit <= 0 || len(list) < page.Limit) {
+		return list, len(list), err
+	}
+	filter.Standby = nil
+	total, err := tx.Instances().Count(filter)
+	if err != nil {
+		return nil, 0, err
+	}
+	filter.Standby = &yes
+	standing, err := tx.Instances().Count(filter)
+	return list, total - standing, err
 }
 
 // listPage reads a page and counts the whole, only where the page does not tell.
@@ -42,13 +67,13 @@ func listPage[Row, Filter any](t Table[Row, Filter], filter Filter, page Page) (
 	return list, total, err
 }
 
-// Start starts an instance that is prepared, stopped or in error; its logs of an
-// earlier failure are dropped. The operation ends when it is running.
+// Start starts an instance that is prepared, stopped or, if the options allow it,
+// in error. Its services get ports anew. The operation ends when it is running.
 //
 // Errors: ErrNotFound; ErrState when it runs already, or is a base instance, or
-// what it was made from is gone; ErrConflict when another operation on it is
+// what it was made from is gone, or it keeps the logs of a failure; ErrConflict when another operation on it is
 // under way; ErrNoCapacity when its node lacks CPUs or memory now.
-func (s *Instances) Start(ctx context.Context, idOrName string) (Operation, error) {
+func (s *Instances) Start(ctx context.Context, idOrName string, opts StartOptions) (Operation, error) {
 	return s.change(ctx, idOrName, "start instance", true, false, func(c *change, in *Instance) error {
 		if in.Base {
 			return instanceState(in, "is a base instance")
@@ -59,15 +84,19 @@ func (s *Instances) Start(ctx context.Context, idOrName string) (Operation, erro
 		if !in.Made {
 			return instanceState(in, "was never created")
 		}
+		if err := opts.check(in); err != nil {
+			return err
+		}
 		if gone, err := c.originGone(in); err != nil {
 			return err
 		} else if gone {
 			return instanceState(in, "cannot be started: what it was made from was deleted")
 		}
-		if err := in.withEncoder(func() error { return c.charge(in, in.running(), false) }); err != nil {
+		if err := in.withEncoder(func() error { return c.hold(in, holdsAll, false) }); err != nil {
 			return err
 		}
 		in.Want, in.Failure, in.ErrorMessage, in.Logs = WantRunning, "", "", nil
+		in.Stale = staleDevices // it may have got other ports and cards
 		in.Deadline = c.now.Add(s.m.cfg.BootTimeout)
 		return nil
 	})
@@ -123,11 +152,14 @@ func (s *Instances) Restart(ctx context.Context, idOrName string, force bool) (O
 // fails. The operation ends when the instance is gone. Deleting one that is
 // being deleted is ErrConflict, unless force is set and was not before.
 //
-// Errors: ErrNotFound, ErrConflict.
+// Errors: ErrNotFound; ErrConflict; ErrState when it is protected from deletion.
 func (s *Instances) Delete(ctx context.Context, idOrName string, force bool) (Operation, error) {
 	return s.change(ctx, idOrName, "delete instance", false, true, func(c *change, in *Instance) error {
 		if in.Want == WantDeleted && (in.Force || !force) {
 			return &Error{Code: ErrConflict, Kind: "instance", ID: in.Name, Err: fmt.Errorf("is being deleted already")}
+		}
+		if err := isProtected(in); err != nil {
+			return err
 		}
 		return c.supersede(in, WantDeleted, force)
 	})
@@ -188,13 +220,16 @@ func (c *change) cancelInstance(in *Instance) error {
 	return c.putInstance(*in)
 }
 
+// findInstance finds an instance by id or name. One that stands by is nobody's.
 func findInstance(tx Tx, idOrName string) (Instance, error) {
-	if in, err := tx.Instances().Get(idOrName); CodeOf(err) != ErrNotFound {
-		return in, err
+	in, err := tx.Instances().Get(idOrName)
+	if CodeOf(err) == ErrNotFound && idOrName != "" {
+		var named []Instance
+		named, err = tx.Instances().List(InstanceFilter{Name: idOrName}, Page{Limit: 1})
+		in = first(named)
 	}
-	named, err := tx.Instances().List(InstanceFilter{Name: idOrName}, Page{Limit: 1})
-	if err != nil || len(named) == 1 && idOrName != "" {
-		return first(named), err
+	if CodeOf(err) != ErrNotFound && (err != nil || in.ID != "" && !in.Standby) {
+		return in, err
 	}
 	return Instance{}, notFound("instance", idOrName)
 }

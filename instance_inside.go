@@ -68,6 +68,31 @@ func (s *Instances) OpenLog(ctx context.Context, idOrName, name string) (io.Read
 	return reader.OpenLog(ctx, ref, name)
 }
 
+// FollowLog writes the end of a log of a started or running instance to w, at most
+// tail bytes of whole lines, and then what is added to it, until ctx or the
+// instance ends. It returns nil then.
+//
+// Errors: ErrNotFound (instance, log); ErrState when the instance does not run;
+// ErrUnsupported; ErrUnavailable; that of w.
+func (s *Instances) FollowLog(ctx context.Context, idOrName, name string, tail int64, w io.Writer) error {
+	in, err := s.Get(ctx, idOrName)
+	if err != nil {
+		return err
+	}
+	if in.Status != InstanceRunning && in.Status != InstanceStarted {
+		return instanceState(&in, "is not running")
+	}
+	follower, ok := BackendAs[LogFollower](s.m.backend)
+	if !ok {
+		return Errorf(ErrUnsupported, "the backend cannot follow logs")
+	}
+	ref, err := s.ref(ctx, &in)
+	if err != nil {
+		return err
+	}
+	return follower.FollowLog(ctx, ref, name, max(tail, 0), w)
+}
+
 // openLog opens a kept log.
 func (m *Manager) openLog(ctx context.Context, logs []LogFile, name string) (io.ReadCloser, error) {
 	for _, l := range logs {

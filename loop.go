@@ -24,6 +24,9 @@ type engine struct {
 	began   time.Time // the newest event when Run began
 	started time.Time // when Run began
 
+	poolMu sync.Mutex
+	pools  map[string]poolFaults // by application
+
 	imageListTries int // of reading the image server, that failed; of its one lane
 }
 
@@ -53,8 +56,13 @@ func wakeInstance(in *Instance) wake {
 	switch {
 	case !in.Made && in.Want != WantDeleted && in.Failure == "":
 		return wakePlace
-	case in.Base && lane == in.Node+"/work":
+	case lane != in.Node+"/work":
+	case in.Base:
 		lane = in.Node + "/build" // a launch does not wait for builds
+	case in.Standby:
+		lane = in.Node + "/warm"
+	case in.Warm:
+		lane = in.Node + "/claim" // nor for those that boot
 	}
 	return wake{key: instanceKey(in.ID), lane: lane}
 }
@@ -69,7 +77,7 @@ func wakeUpdate(id string) wake {
 func wakeImage(id string) wake { return wake{key: "image/" + id, lane: "image"} }
 
 func newEngine(m *Manager) *engine {
-	e := &engine{m: m, ready: make(chan struct{})}
+	e := &engine{m: m, ready: make(chan struct{}), pools: map[string]poolFaults{}}
 	e.workers.Store(4)
 	e.queue = keyqueue.New(e.limit, e.work)
 	return e
@@ -82,6 +90,10 @@ func (e *engine) limit(lane string) int {
 		return int(e.workers.Load())
 	case strings.HasSuffix(lane, "/end"):
 		return 10
+	case strings.HasSuffix(lane, "/claim"):
+		return 16
+	case strings.HasSuffix(lane, "/warm"):
+		return 2
 	case lane == "application", lane == "fetch":
 		return 4
 	case lane == "image":
@@ -100,6 +112,10 @@ func (e *engine) work(ctx context.Context, key string) {
 		e.passApplication(ctx, id)
 	case "image":
 		e.passImage(ctx, id)
+	case "node":
+		e.passNode(ctx, id)
+	case "pool":
+		e.passPool(ctx, id)
 	case "update":
 		if err := e.refresh(ctx, id); err != nil && ctx.Err() == nil {
 			e.m.log.Error("updating an application failed and will be tried again", "application", id, "error", err)
@@ -239,6 +255,32 @@ func (e *engine) recover(ctx context.Context) error {
 		}
 		for _, a := range applications {
 			wakes = append(wakes, wakeApplication(a.ID))
+		}
+		nodes, err := tx.Nodes().List(NodeFilter{}, Page{})
+		if err != nil {
+			return err
+		}
+		for i := range nodes {
+			if nodes[i].Operation != "" {
+				wakes = append(wakes, wakeNode(nodes[i].Name))
+			}
+		}
+		all, err := tx.Applications().List(ApplicationFilter{}, Page{})
+		if err != nil {
+			return err
+		}
+		for i := range all {
+			if all[i].Prewarm > 0 {
+				wakes = append(wakes, wakePool(all[i].ID))
+			}
+		}
+		yes := true
+		standing, err := tx.Instances().List(InstanceFilter{Standby: &yes}, Page{})
+		if err != nil {
+			return err
+		}
+		for i := range standing {
+			wakes = append(wakes, wakePool(standing[i].ApplicationID)) // its application may be gone
 		}
 		images, err := tx.Images().List(ImageFilter{Status: []ImageStatus{}}, Page{})
 		for _, im := range images {

@@ -24,7 +24,7 @@ func TestMainJob(t *testing.T) {
 		require.Equal(t, ams.InstanceRunning, in.Status)
 		w.wait(w.Instances.Stop(t.Context(), "one", false))
 		require.Equal(t, ams.InstanceStopped, w.instance("one").Status)
-		w.wait(w.Instances.Start(t.Context(), "one"))
+		w.wait(w.Instances.Start(t.Context(), "one", ams.StartOptions{DropLogs: true}))
 		w.wait(w.Instances.Restart(t.Context(), "one", false))
 		require.Equal(t, ams.InstanceRunning, w.instance("one").Status)
 		w.wait(w.Instances.Delete(t.Context(), "one", false))

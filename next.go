@@ -22,6 +22,14 @@ const (
 	actSettle                  // commit step.status; at rest
 	actForget                  // delete the row
 	actFail                    // commit a failure: step.code and step.text
+	actConfigure               // give it the devices and labels it is to have
+	actWarm                    // the guest's standby phase
+	actFreeze                  //
+	actUnfreeze                //
+	actClaim                   // the guest's claim phase
+	actDiscard                 // commit that what stood by is to be deleted
+	actInquire                 // ask why it has stopped
+	actExpire                  // its time is over
 )
 
 // step is an action with its arguments.
@@ -43,6 +51,8 @@ type sight struct {
 	booting   bool  // this pass started it, and nothing has run in it yet
 	quiet     bool  // this pass ran the guest's stop phase
 	collected bool  // this pass kept the logs
+	warm      bool  // this pass ran the guest's standby phase
+	inquired  bool  // this pass found no reason why it has stopped
 }
 
 // next decides what to do for an instance: a pure, total function of its row,
@@ -66,14 +76,18 @@ func next(in *Instance, s sight, now time.Time) step {
 		return nextDeleted(in, s)
 	case in.Failure != "" && !in.Resting:
 		return nextFailed(in, s)
-	case s.power == PowerUnknown:
+	case s.power == PowerUnknown && !(in.Standby && in.Resting):
 		return nextUnknown(in, now)
+	case in.Standby && in.Resting:
+		return nextStanding(in, s)
 	case in.Resting:
-		return nextResting(in, s)
+		return nextResting(in, s, now)
 	case !in.Deadline.IsZero() && !now.Before(in.Deadline):
 		return step{act: actFail, code: ErrTimeout, text: "the time for it ran out"}
 	case in.Base:
 		return nextBase(in, s)
+	case in.Standby:
+		return nextStandby(in, s)
 	}
 	switch in.Want {
 	case WantPrepared:
@@ -91,7 +105,7 @@ func nextPrepared(s sight) step {
 		return step{act: actCreate}
 	case PowerBroken:
 		return step{act: actDelete}
-	case PowerRunning:
+	case PowerRunning, PowerFrozen:
 		return step{act: actStop, force: true}
 	default:
 		return step{act: actSettle, status: InstancePrepared}
@@ -111,12 +125,28 @@ func nextRunning(in *Instance, s sight) step {
 		}
 		return step{act: actDelete}
 	case PowerStopped:
-		if !s.begun {
+		switch {
+		case in.Stale == staleDevices:
+			return step{act: actConfigure}
+		case !s.begun:
 			return step{act: actBegin}
 		}
 		return step{act: actStart}
+	case PowerFrozen:
+		switch {
+		case !in.Warm:
+			return step{act: actStop, force: true}
+		case in.Stale == staleDevices:
+			return step{act: actConfigure}
+		}
+		return step{act: actUnfreeze}
 	default: // it runs
-		if s.booting {
+		switch {
+		case in.Warm && in.Stale == staleDevices:
+			return step{act: actConfigure}
+		case in.Warm || s.warm:
+			return step{act: actClaim}
+		case s.booting:
 			return step{act: actBoot}
 		}
 		// Started by an earlier life of ours, or by somebody else: how far the
@@ -137,6 +167,8 @@ func nextStopped(in *Instance, s sight) step {
 			return step{act: actQuiesce}
 		}
 		return step{act: actStop, force: in.Force}
+	case PowerFrozen:
+		return step{act: actStop, force: true}
 	case PowerBroken:
 		if !in.HasRun {
 			return step{act: actDelete}
@@ -156,11 +188,56 @@ func nextDeleted(in *Instance, s sight) step {
 			return step{act: actQuiesce}
 		}
 		return step{act: actStop, force: true}
+	case PowerFrozen:
+		return step{act: actStop, force: true}
 	case PowerUnknown:
 		return step{act: actLook}
 	default:
 		return step{act: actDelete}
 	}
+}
+
+// nextStandby brings an instance to standing by.
+func nextStandby(in *Instance, s sight) step {
+	switch s.power {
+	case PowerAbsent:
+		if in.Warm {
+			return step{act: actDiscard}
+		}
+		return step{act: actCreate}
+	case PowerStopped:
+		switch {
+		case in.Warm:
+			return step{act: actDiscard}
+		case !s.begun:
+			return step{act: actBegin}
+		}
+		return step{act: actStart}
+	case PowerRunning:
+		switch {
+		case in.Warm:
+			return step{act: actFreeze}
+		case s.booting:
+			return step{act: actWarm}
+		}
+		return step{act: actStop, force: true}
+	case PowerFrozen:
+		if in.Warm {
+			return step{act: actSettle, status: InstanceStarted}
+		}
+		return step{act: actStop, force: true}
+	default:
+		return step{act: actDelete}
+	}
+}
+
+// nextStanding is for an instance that stands by. One that does not any more, or
+// cannot be seen to, is of no use.
+func nextStanding(_ *Instance, s sight) step {
+	if s.power == PowerFrozen {
+		return step{act: actNothing}
+	}
+	return step{act: actDiscard}
 }
 
 // nextBase builds a version. A build that was broken off starts over on a fresh
@@ -185,6 +262,8 @@ func nextBase(in *Instance, s sight) step {
 		default:
 			return step{act: actBegin}
 		}
+	case PowerFrozen: // somebody else did that
+		return step{act: actStop, force: true}
 	default: // it runs
 		switch {
 		case in.Bootstrapped:
@@ -204,6 +283,8 @@ func nextFailed(in *Instance, s sight) step {
 		if !s.collected {
 			return step{act: actCollect}
 		}
+		return step{act: actStop, force: true}
+	case PowerFrozen:
 		return step{act: actStop, force: true}
 	case PowerStopped:
 		if !s.collected {
@@ -237,10 +318,13 @@ func nextUnknown(in *Instance, now time.Time) step {
 }
 
 // nextResting corrects a row at rest by what is seen.
-func nextResting(in *Instance, s sight) step {
+func nextResting(in *Instance, s sight, now time.Time) step {
+	if !in.Expires.IsZero() && !now.Before(in.Expires) && !(in.DeleteProtected && in.Status != InstanceRunning) {
+		return step{act: actExpire}
+	}
 	if in.Failure != "" {
 		switch {
-		case s.power == PowerRunning:
+		case s.power == PowerRunning || s.power == PowerFrozen:
 			return step{act: actStop, force: true}
 		case in.Status != InstanceError:
 			return step{act: actSettle, status: InstanceError}
@@ -253,11 +337,21 @@ func nextResting(in *Instance, s sight) step {
 	case PowerBroken:
 		return step{act: actFail, code: ErrFailed, text: "the backend reports it as broken"}
 	case PowerRunning:
-		if in.Status != InstanceRunning {
+		switch {
+		case in.Status != InstanceRunning:
 			return step{act: actSettle, status: InstanceRunning}
+		case in.Stale != upToDate:
+			return step{act: actConfigure}
 		}
+	case PowerFrozen: // somebody else did that
+		if in.Status == InstanceRunning {
+			return step{act: actUnfreeze}
+		}
+		return step{act: actStop, force: true}
 	case PowerStopped:
 		switch {
+		case (in.Status == InstanceRunning || in.Status == InstanceUnknown && in.Want == WantRunning) && !s.inquired:
+			return step{act: actInquire}
 		case in.Status == InstanceRunning:
 			return step{act: actSettle, status: InstanceStopped}
 		case in.Status == InstanceUnknown && in.Want == WantPrepared:
@@ -266,5 +360,8 @@ func nextResting(in *Instance, s sight) step {
 			return step{act: actSettle, status: InstanceStopped}
 		}
 	}
-	return step{act: actNothing}
+	if in.Expires.IsZero() || in.DeleteProtected && in.Status != InstanceRunning {
+		return step{act: actNothing}
+	}
+	return step{act: actWait, until: in.Expires}
 }

@@ -36,7 +36,7 @@ func (m *model) apply(t *testing.T, st step, now time.Time) bool {
 		m.power, m.s.power, m.s.made = PowerStopped, PowerStopped, true
 	case actBegin:
 		move(InstanceStarted)
-		m.in.HasRun, m.s.begun = true, true
+		m.in.HasRun, m.in.Warm, m.s.begun = true, false, true
 	case actStart:
 		require.Equal(t, PowerStopped, m.power, m.trace)
 		m.power, m.s.power, m.s.booting = PowerRunning, PowerRunning, true
@@ -51,7 +51,8 @@ func (m *model) apply(t *testing.T, st step, now time.Time) bool {
 		require.Equal(t, PowerRunning, m.power, m.trace)
 		m.s.quiet = true
 	case actStop:
-		require.Equal(t, PowerRunning, m.power, m.trace)
+		require.Contains(t, []Power{PowerRunning, PowerFrozen}, m.power, m.trace)
+		require.True(t, m.power == PowerRunning || st.force, m.trace)
 		m.power, m.s.power, m.s.booting = PowerStopped, PowerStopped, false
 	case actPublish:
 		require.True(t, m.in.Bootstrapped && m.power == PowerStopped, m.trace)
@@ -77,6 +78,33 @@ func (m *model) apply(t *testing.T, st step, now time.Time) bool {
 	case actFail:
 		m.in.Failure, m.in.Restart, m.in.Resting = st.code, false, false
 		m.in.Deadline = now.Add(time.Minute)
+		if m.in.Standby {
+			m.in.Want, m.in.Force = WantDeleted, true
+		}
+	case actConfigure:
+		require.Contains(t, []Power{PowerStopped, PowerRunning, PowerFrozen}, m.power, m.trace)
+		m.in.Stale = upToDate
+	case actWarm:
+		require.True(t, m.s.booting && m.power == PowerRunning && m.in.Standby, m.trace)
+		m.s.booting, m.s.warm, m.in.Warm = false, true, true
+	case actFreeze:
+		require.True(t, m.power == PowerRunning && m.in.Warm && m.in.Standby, m.trace)
+		m.power, m.s.power = PowerFrozen, PowerFrozen
+	case actUnfreeze:
+		require.True(t, m.power == PowerFrozen && !m.in.Standby, m.trace)
+		m.power, m.s.power = PowerRunning, PowerRunning
+	case actClaim:
+		require.True(t, m.power == PowerRunning && m.in.Warm && !m.in.Standby && m.in.Stale != staleDevices, m.trace)
+		m.in.Warm = false
+		m.settle(move, InstanceRunning, now)
+	case actDiscard:
+		require.True(t, m.in.Standby, m.trace)
+		m.in.Want, m.in.Force, m.in.Resting = WantDeleted, true, false
+	case actInquire:
+		require.Equal(t, PowerStopped, m.power, m.trace)
+		m.s.inquired = true
+	case actExpire:
+		m.in.Want, m.in.Resting, m.in.Force, m.in.Restart = WantDeleted, false, false, false
 	default:
 		t.Fatalf("action %s: %v", st.act, m.trace)
 	}
@@ -87,6 +115,7 @@ func (m *model) settle(move func(InstanceStatus), to InstanceStatus, now time.Ti
 	move(to)
 	m.in.Resting, m.in.Force, m.in.Deadline = true, false, time.Time{}
 	switch {
+	case m.in.Standby:
 	case to == InstanceStopped && m.in.Restart:
 		m.in.Restart, m.in.Resting, m.in.Want, m.in.Deadline = false, false, WantRunning, now.Add(time.Minute)
 	case to == InstanceRunning:
@@ -105,8 +134,8 @@ func TestNextLeadsToRest(t *testing.T) {
 	n := 0
 	for _, status := range []InstanceStatus{InstanceCreated, InstancePrepared, InstanceStarted, InstanceRunning, InstanceStopped, InstanceError, InstanceUnknown} {
 		for _, want := range []Want{WantPrepared, WantRunning, WantStopped, WantDeleted} {
-			for _, power := range []Power{PowerAbsent, PowerStopped, PowerRunning, PowerBroken} {
-				for bits := range 1 << 8 {
+			for _, power := range []Power{PowerAbsent, PowerStopped, PowerRunning, PowerFrozen, PowerBroken} {
+				for bits := range 1 << 12 {
 					bit := func(i int) bool { return bools[bits>>i&1] }
 					in := Instance{Status: status, Want: want, Node: "n", Made: true, Base: bit(0), Force: bit(1), Restart: bit(2), Bootstrapped: bit(3), HasRun: bit(4), Resting: bit(5), Deadline: now.Add(time.Minute)}
 					if bit(6) {
@@ -114,6 +143,13 @@ func TestNextLeadsToRest(t *testing.T) {
 					}
 					if bit(7) {
 						in.Deadline = now.Add(-time.Minute)
+					}
+					in.Standby, in.Warm = bit(8), bit(9)
+					if bit(10) {
+						in.Stale = staleDevices
+					}
+					if bit(11) {
+						in.Expires = now.Add(-time.Minute)
 					}
 					if !possibleRow(&in) {
 						continue
@@ -149,6 +185,11 @@ func possibleRow(in *Instance) bool {
 		return false
 	case in.Resting && in.Want == WantDeleted:
 		return false
+	case in.Standby && (in.Base || in.Restart || in.Want == WantStopped || in.Want == WantPrepared || in.Failure != "" && in.Want != WantDeleted ||
+		in.Status != InstancePrepared && in.Status != InstanceStarted || in.Resting && !in.Warm || !in.Expires.IsZero()):
+		return false
+	case in.Warm && (in.Status != InstanceStarted || !in.HasRun || in.Base), in.Base && !in.Expires.IsZero():
+		return false
 	}
 	return true
 }
@@ -160,10 +201,13 @@ func checkRest(t *testing.T, in Instance, power Power, now time.Time) {
 			switch {
 			case m.gone:
 				require.Equal(t, PowerAbsent, m.power, "%+v: %v", in, m.trace)
+			case m.in.Standby:
+				require.Equal(t, PowerFrozen, m.power, "%+v: %v", in, m.trace)
+				require.True(t, m.in.Warm)
 			case m.in.Status == InstanceRunning:
 				require.Equal(t, PowerRunning, m.power, "%+v: %v", in, m.trace)
 			default:
-				require.NotEqual(t, PowerRunning, m.power, "%+v: %v", in, m.trace)
+				require.NotContains(t, []Power{PowerRunning, PowerFrozen}, m.power, "%+v: %v", in, m.trace)
 			}
 			if !m.gone {
 				require.True(t, m.in.Resting, "%+v: %v", in, m.trace)

@@ -10,8 +10,10 @@ type NodeStatus string
 
 // The node statuses.
 const (
-	NodeOnline  NodeStatus = "online"
-	NodeOffline NodeStatus = "offline"
+	NodeInitializing NodeStatus = "initializing" // it is being joined to the cluster
+	NodeOnline       NodeStatus = "online"
+	NodeOffline      NodeStatus = "offline"
+	NodeDeleted      NodeStatus = "deleted" // still in the cluster, and not used any more; no list shows it
 )
 
 // Node is one machine of the backend's cluster, with the ledger of what was
@@ -21,22 +23,47 @@ type Node struct {
 	Rev  int64
 
 	Status        NodeStatus
+	StatusMessage string // what is being done with it, or went wrong
 	Architecture  string // "x86_64", "aarch64"
 	Address       string
 	VMs           bool // can run virtual machines
 	Detected      Capacity
+	NUMA          []NUMANode
+	Pool          string // the storage pool
+	Network       string // the network of its instances, with its own address: "10.77.0.1/20"
+	NetworkMTU    int
+	GPUs          []NodeGPU // ordered by PCI address
+	VPUs          []NodeVPU // likewise
+
+	// What the operator set. Zero means "as detected", or the default.
+	CPUs          int
+	Memory        Size
+	Disk          Size
+	CPURate       float64 // over-commit; default 4
+	MemoryRate    float64 // over-commit; default 2
+	GPUSlots      *int    // of each card that has no number of its own; see NodeGPU
+	EncoderSlots  *int    // likewise
+	PublicAddress string  // where exposed services are reached
+	Subnet        string  // of the machine, for people: "10.1.0.0/16"
 	Tags          []string
 	Unschedulable bool
+	Managed       bool // AMS has joined it to the cluster and set it up
 
-	// What the operator set. Zero means "as detected", or the default rate.
-	CPUs       int
-	Memory     Size
-	Disk       Size
-	CPURate    float64 // over-commit; default 4
-	MemoryRate float64 // over-commit; default 2
+	Draining  bool      // no more instances come, and those that are here go
+	Join      *NodeJoin // how it is to join the cluster, while it does not
+	Leave     bool      // it is to be removed
+	Keep      bool      // but to stay in the backend's cluster
+	Force     bool      // with what is on it
+	Deadline  time.Time // of the removal, while the node does not answer
+	Operation string    // the operation that waits for it
 
-	Used      Charge // the ledger: the sum of Charged of the instances on it
+	// The ledger.
+	Used      Charge // the sum of Charged of the instances here
 	Instances int    // how many instances are charged here
+	TCPPorts  Spans  // of the services of instances here
+	UDPPorts  Spans
+	Hosts     Spans // of the network, given to instances here: 1 is its first address
+	NextHost  int   // where the search for the next begins
 	CreatedAt time.Time
 	UpdatedAt time.Time
 }
@@ -47,14 +74,10 @@ type Capacity struct {
 	Memory   Size
 	Disk     Size // the storage pool's size
 	DiskFree Size // what is physically free in it
-
-	GPUSlots     int
-	EncoderSlots int // for encoding video on GPUs
-	VPUSlots     int
-	GPUType      string // "amd", "intel" or "nvidia"; empty is none
 }
 
-// Charge is what an instance takes from its node.
+// Charge is what an instance takes from its node. All GPU and encoder slots of
+// an instance are of one card, and so are its VPU slots.
 type Charge struct {
 	CPUs   int
 	Memory Size
@@ -85,9 +108,20 @@ type Nodes struct{ m *Manager }
 func (s *Nodes) Get(ctx context.Context, name string) (Node, error) {
 	var n Node
 	err := s.m.view(ctx, func(tx Tx) (err error) {
-		n, err = tx.Nodes().Get(name)
+		n, err = findNode(tx, name)
 		return err
 	})
+	return n, err
+}
+
+func (c *change) node(name string) (Node, error) { return findNode(c, name) }
+
+// findNode finds a node that is in use.
+func findNode(tx Tx, name string) (Node, error) {
+	n, err := tx.Nodes().Get(name)
+	if err == nil && n.Status == NodeDeleted {
+		err = notFound("node", name)
+	}
 	return n, wrapName(err, "node", name)
 }
 
@@ -97,70 +131,13 @@ func (s *Nodes) List(ctx context.Context, filter NodeFilter, page Page) ([]Node,
 	var list []Node
 	var total int
 	err := s.m.view(ctx, func(tx Tx) (err error) {
+		if len(filter.Status) == 0 {
+			filter.Status = []NodeStatus{NodeInitializing, NodeOnline, NodeOffline}
+		}
 		list, total, err = listPage(tx.Nodes(), filter, page)
 		return err
 	})
 	return list, total, err
-}
-
-// NodePatch is a change of what an operator sets on a node. A nil field is left
-// as it is.
-type NodePatch struct {
-	CPUs          *int     // 0 means as detected
-	Memory        *Size    // 0 means as detected
-	Disk          *Size    // 0 means as detected
-	CPURate       *float64 // 0 means the default, 4
-	MemoryRate    *float64 // 0 means the default, 2
-	Tags          []string // the whole new list; empty but not nil removes all
-	Unschedulable *bool
-}
-
-// Set changes a node. What runs on it stays, also where it is more than the node
-// has now.
-//
-// Errors: ErrNotFound; ErrInvalid, naming the field.
-func (s *Nodes) Set(ctx context.Context, name string, p NodePatch) error {
-	if err := p.check(); err != nil {
-		return err
-	}
-	return s.m.update(ctx, func(c *change) error {
-		n, err := c.Nodes().Get(name)
-		if err != nil {
-			return wrapName(err, "node", name)
-		}
-		set(&n.CPUs, p.CPUs)
-		set(&n.Memory, p.Memory)
-		set(&n.Disk, p.Disk)
-		set(&n.CPURate, p.CPURate)
-		set(&n.MemoryRate, p.MemoryRate)
-		set(&n.Unschedulable, p.Unschedulable)
-		if p.Tags != nil {
-			n.Tags = p.Tags
-		}
-		return c.putNode(n, "updated")
-	})
-}
-
-func (p *NodePatch) check() error {
-	faults := newManifestFaults()
-	negative := func(field string, is bool) {
-		if is {
-			faults.add(field, "", "%s must not be negative", field)
-		}
-	}
-	negative("cpus", p.CPUs != nil && *p.CPUs < 0)
-	negative("memory", p.Memory != nil && *p.Memory < 0)
-	negative("disk", p.Disk != nil && *p.Disk < 0)
-	negative("cpu-allocation-rate", p.CPURate != nil && !(*p.CPURate >= 0))
-	negative("memory-allocation-rate", p.MemoryRate != nil && !(*p.MemoryRate >= 0))
-	faults.each("tags", "tag", p.Tags, func(at, tag string) { faults.tag(at, "tag", tag) })
-	return faults.err()
-}
-
-func set[T any](to *T, from *T) {
-	if from != nil {
-		*to = *from
-	}
 }
 
 // putNode stores a node that changed; what waits for room looks again.
@@ -168,74 +145,5 @@ func (c *change) putNode(n Node, action string) error {
 	n.UpdatedAt = c.now
 	c.lifecycle("node", n.Name, action, "")
 	c.wake = append(c.wake, wakePlace)
-	return c.Nodes().Put(n)
-}
-
-// refreshNodes takes over what the backend reports of its nodes. What an
-// operator set stays. A node the backend does not know any more is offline, and
-// forgotten once nothing is charged to it.
-func (e *engine) refreshNodes(ctx context.Context) error {
-	call, cancel := context.WithTimeout(ctx, e.m.cfg.CallTimeout)
-	defer cancel()
-	infos, err := e.m.backend.Nodes(call)
-	if err != nil {
-		return err
-	}
-	return e.m.update(ctx, func(c *change) error {
-		rows, err := c.Nodes().List(NodeFilter{}, Page{})
-		if err != nil {
-			return err
-		}
-		known := map[string]Node{}
-		for _, n := range rows {
-			known[n.Name] = n
-		}
-		for _, info := range infos {
-			n, old := known[info.Name]
-			delete(known, info.Name)
-			if !old {
-				n = Node{Name: info.Name, CreatedAt: c.now}
-			}
-			if n.detect(info) {
-				action := string(n.Status)
-				if !old {
-					action = "created"
-				}
-				if err := c.putNode(n, action); err != nil {
-					return err
-				}
-			}
-		}
-		for _, n := range known {
-			if n.Instances == 0 {
-				c.lifecycle("node", n.Name, "deleted", "")
-				err = c.Nodes().Delete(n.Name)
-			} else if n.Status != NodeOffline {
-				n.Status = NodeOffline
-				err = c.putNode(n, string(NodeOffline))
-			}
-			if err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
-// detect takes over a report and says whether it tells anything new. The free
-// space of a disk is news when it moved by a hundredth of the disk.
-func (n *Node) detect(info NodeInfo) bool {
-	was := *n
-	n.Status = NodeOffline
-	if info.Online {
-		n.Status = NodeOnline
-	}
-	if info.Online || n.Architecture == "" { // one that is offline tells nothing
-		n.Architecture, n.Address, n.VMs, n.Detected = info.Architecture, info.Address, info.VMs, info.Capacity
-	}
-	if moved := n.Detected.DiskFree - was.Detected.DiskFree; max(moved, -moved) < n.Detected.Disk/100 {
-		n.Detected.DiskFree = was.Detected.DiskFree
-	}
-	return n.Status != was.Status || n.Architecture != was.Architecture || n.Address != was.Address ||
-		n.VMs != was.VMs || n.Detected != was.Detected
+	return c.storeNode(n)
 }

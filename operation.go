@@ -165,6 +165,11 @@ func (c *change) cancel(op *Operation) error {
 			return err
 		}
 	}
+	for _, name := range op.Resources["node"] {
+		if err := c.cancelNode(name, op.ID); err != nil {
+			return err
+		}
+	}
 	for _, id := range op.Resources["version"] {
 		v, err := c.Versions().Get(id)
 		if err != nil {

@@ -19,11 +19,16 @@ type Orphan struct {
 
 // compareOrphans deletes what carries our mark and is unknown, if it is old
 // enough, little enough, and the store can be trusted to know better.
-func (e *engine) compareOrphans(ctx context.Context, rows []Instance, list []Seen, info *CompareInfo) error {
-	orphans, total, err := e.m.findOrphans(ctx, e.mark, rows, list)
+func (e *engine) compareOrphans(ctx context.Context, unknown []Seen, seen int, info *CompareInfo) error {
+	orphans, err := e.m.certainOrphans(ctx, unknown)
 	if err != nil {
 		return err
 	}
+	images, total, err := e.m.imageOrphans(ctx, e.mark)
+	if err != nil {
+		return err
+	}
+	orphans, total = append(orphans, images...), total+seen
 	info.Orphans = len(orphans)
 	hold, err := e.held(ctx, orphans)
 	if err != nil || len(orphans) == 0 {
@@ -49,22 +54,37 @@ func (e *engine) compareOrphans(ctx context.Context, rows []Instance, list []See
 	return nil
 }
 
-// findOrphans finds what is unknown, and how much there is in all.
-func (m *Manager) findOrphans(ctx context.Context, mark string, rows []Instance, list []Seen) (orphans []Orphan, total int, err error) {
-	known := make(map[string]bool, len(rows))
-	for i := range rows {
-		known[rows[i].ID] = true
+// certainOrphans returns what of the list has no row, as the store has it now.
+func (m *Manager) certainOrphans(ctx context.Context, list []Seen) ([]Orphan, error) {
+	var orphans []Orphan
+	if len(list) == 0 {
+		return nil, nil
 	}
-	for _, s := range list {
-		if !known[s.ID] && s.Power != PowerUnknown { // whose it is cannot be told while its node is away
-			made, _ := xid.Time(s.ID)
-			orphans = append(orphans, Orphan{Kind: "instance", ID: s.ID, Node: s.Node, Made: made})
+	err := m.view(ctx, func(tx Tx) error {
+		orphans = nil
+		for _, s := range list {
+			if s.Power == PowerUnknown { // whose it is cannot be told while its node is away
+				continue
+			}
+			_, err := tx.Instances().Get(s.ID)
+			if CodeOf(err) == ErrNotFound {
+				made, _ := xid.Time(s.ID)
+				orphans = append(orphans, Orphan{Kind: "instance", ID: s.ID, Node: s.Node, Made: made})
+			} else if err != nil {
+				return err
+			}
 		}
-	}
-	total = len(list)
+		return nil
+	})
+	return orphans, err
+}
+
+// imageOrphans returns the images that nothing refers to, and how many there are
+// in all.
+func (m *Manager) imageOrphans(ctx context.Context, mark string) (orphans []Orphan, total int, err error) {
 	keeper, ok := BackendAs[ImageKeeper](m.backend)
 	if !ok {
-		return orphans, total, nil
+		return nil, 0, nil
 	}
 	call, cancel := context.WithTimeout(ctx, m.cfg.CallTimeout)
 	defer cancel()
@@ -83,7 +103,7 @@ func (m *Manager) findOrphans(ctx context.Context, mark string, rows []Instance,
 			orphans = append(orphans, Orphan{Kind: "image", ID: im.Fingerprint, Made: im.CreatedAt})
 		}
 	}
-	return orphans, total + len(images), err
+	return orphans, len(images), err
 }
 
 func (m *Manager) knownImages(ctx context.Context) (aliases, fingerprints map[string]bool, err error) {
@@ -166,16 +186,12 @@ func (m *Manager) Orphans(ctx context.Context) ([]Orphan, error) {
 	if err != nil {
 		return nil, err
 	}
-	var rows []Instance
-	err = m.view(ctx, func(tx Tx) (err error) {
-		rows, err = tx.Instances().List(InstanceFilter{}, Page{})
-		return err
-	})
+	orphans, err := m.certainOrphans(ctx, list)
 	if err != nil {
 		return nil, err
 	}
-	orphans, _, err := m.findOrphans(ctx, mark, rows, list)
-	return orphans, err
+	images, _, err := m.imageOrphans(ctx, mark)
+	return append(orphans, images...), err
 }
 
 // DeleteOrphans is the operator's word: it deletes the given orphans, however

@@ -89,6 +89,8 @@ func TestOrphansFewAreDeletedManyAreNot(t *testing.T) {
 			w.launch(ams.LaunchRequest{Name: fmt.Sprint("inst", i), Resources: ams.Resources{CPUs: 1}})
 		}
 		lose := func(n int) {
+			w.stop() // a store is one Manager's while that runs
+			defer w.start()
 			list, _, err := w.Instances.List(t.Context(), ams.InstanceFilter{}, ams.Page{Limit: n})
 			require.NoError(t, err)
 			require.NoError(t, w.store.Update(t.Context(), func(tx ams.Tx) error {

@@ -16,7 +16,10 @@ type commitError struct{ error }
 // pass brings an instance as far as it gets: look, decide, act, commit, again.
 func (e *engine) pass(ctx context.Context, id string) {
 	s := sight{}
-	fresh, _ := e.fresh.LoadAndDelete(id)
+	var known fresh
+	if f, ok := e.fresh.LoadAndDelete(id); ok {
+		known = f.(fresh)
+	}
 	var in Instance
 	for read := true; !e.draining() && ctx.Err() == nil; {
 		if read {
@@ -29,10 +32,10 @@ func (e *engine) pass(ctx context.Context, id string) {
 				return
 			}
 		}
-		if fresh == in.Rev { // nobody was quicker than whoever made it
-			s.power = PowerAbsent
+		if known.id != "" && known.rev == in.Rev { // nobody was quicker than whoever made it
+			s.power = known.power
 		}
-		fresh = nil
+		known = fresh{}
 		now := e.m.now()
 		st := next(&in, s, now)
 		switch st.act {
@@ -69,6 +72,10 @@ func (e *engine) pass(ctx context.Context, id string) {
 func (e *engine) failed(ctx context.Context, in *Instance, st step, err error) bool {
 	cleaning := in.Want == WantDeleted || in.Failure != "" || in.Resting
 	if !cleaning && !errors.Is(err, ErrUnavailable) {
+		if in.Standby {
+			e.poolFailed(in.ApplicationID)
+			e.m.log.Warn("prewarming an instance failed", "application", in.ApplicationName, "instance", in.ID, "action", st.act.String(), "error", err)
+		}
 		cerr := e.commit(ctx, in, func(c *change, in *Instance) error {
 			return c.failInstance(in, CodeOf(err), err.Error())
 		})
@@ -128,7 +135,7 @@ func (e *engine) commit(ctx context.Context, was *Instance, fn func(c *change, i
 			return err
 		}
 		in.UpdatedAt = c.now
-		return c.Instances().Put(in)
+		return c.storeInstance(in)
 	})
 	switch {
 	case err == nil:
@@ -147,6 +154,9 @@ func (c *change) failInstance(in *Instance, code Code, text string) error {
 	in.StatusMessage, in.Attempts, in.RetryAt = "cleaning up", 0, time.Time{}
 	in.Deadline = c.now.Add(time.Minute)
 	in.Restart, in.Resting = false, false
+	if in.Standby { // nobody's, so nobody has to be told
+		in.Want, in.Force, in.Deadline = WantDeleted, true, time.Time{}
+	}
 	return nil
 }
 
@@ -162,12 +172,18 @@ func (c *change) settle(m *Manager, in *Instance, to InstanceStatus) error {
 		return err
 	}
 	in.Resting = true
-	var charge Charge
+	if in.Standby {
+		return c.hold(in, holdsAll, true)
+	}
+	holds := holdsDisk
 	var outcome error
 	switch to {
 	case InstanceRunning:
 		in.Want, in.ErrorMessage = WantRunning, ""
-		charge = in.running()
+		if in.Lifetime > 0 && in.Expires.IsZero() {
+			in.Expires = c.now.Add(in.Lifetime)
+		}
+		holds = holdsAll
 	case InstanceStopped:
 		if in.Restart {
 			in.Restart, in.Force, in.Resting = false, false, false
@@ -175,21 +191,19 @@ func (c *change) settle(m *Manager, in *Instance, to InstanceStatus) error {
 			return nil
 		}
 		in.Want, in.Address = WantStopped, ""
-		charge = in.Resources.stopped()
 	case InstanceError:
 		in.Want, in.Address = WantStopped, ""
-		if in.Made {
-			charge = in.Resources.stopped()
+		if !in.Made {
+			holds = holdsNothing
 		}
 		outcome = Errorf(in.Failure, "%s", in.ErrorMessage)
 	case InstancePrepared:
 		in.Want = WantPrepared
-		charge = in.Resources.stopped()
 	default: // unknown: what it had it keeps
-		charge = in.Charged
+		holds = in.Held
 	}
 	in.Force = false
-	if err := c.charge(in, charge, external); err != nil {
+	if err := c.hold(in, holds, external); err != nil {
 		return err
 	}
 	err := c.finish(in.Operation, outcome)
@@ -199,19 +213,21 @@ func (c *change) settle(m *Manager, in *Instance, to InstanceStatus) error {
 
 // forget deletes the row of an instance that is no more.
 func (c *change) forget(in *Instance) error {
-	if in.Node != "" {
-		if err := c.charge(in, Charge{}, true); err != nil {
-			return err
-		}
+	if err := c.hold(in, holdsNothing, true); err != nil {
+		return err
 	}
 	if err := c.move(in, InstanceDeleted); err != nil {
 		return err
 	}
-	if err := c.Instances().Delete(in.ID); err != nil {
+	if err := c.deleteInstance(in.ID); err != nil {
 		return err
 	}
-	if in.Base {
+	switch {
+	case in.Base:
 		return c.baseGone(in)
+	case in.Standby:
+		c.wake = append(c.wake, wakePool(in.ApplicationID))
+		return nil
 	}
 	var outcome error
 	if in.Want != WantDeleted {

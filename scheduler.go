@@ -2,9 +2,7 @@ package ams
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
-	"strings"
 )
 
 // Strategy says which of the nodes that fit is taken.
@@ -30,17 +28,39 @@ type Demand struct {
 	VM           bool     //
 	GPUType      string   // of its GPU; empty is any
 	Tags         []string // all of them must be on the node
+
+	resident bool // it is on the node already, and needs more
+}
+
+// Scheduler chooses among the nodes that have room, instead of the setting
+// scheduler.strategy. It is called in transactions: it must be quick, pure, and
+// safe for concurrent use. What fits is not its business: no node is taken that
+// lacks something, whatever the score.
+type Scheduler interface {
+	// Score says how good the node would be for the demand; the highest is taken,
+	// of equal ones that whose name sorts first. A refusal other than "" excludes
+	// the node and is shown to people.
+	Score(n *Node, d *Demand) (score float64, refusal string)
 }
 
 // Total returns what can be given away on the node: what the operator set, or
-// else what was detected, times the over-commit rates. Disk is not over-committed.
+// else what was detected, times the over-commit rates. Disk is not over-committed;
+// slots are those of all cards together.
 func (n *Node) Total() Charge {
 	cpus := float64(cmp.Or(n.CPUs, n.Detected.CPUs)) * cmp.Or(n.CPURate, DefaultCPURate)
 	memory := float64(cmp.Or(n.Memory, n.Detected.Memory)) * cmp.Or(n.MemoryRate, DefaultMemoryRate)
-	return Charge{
-		CPUs: int(cpus), Memory: Size(memory), Disk: cmp.Or(n.Disk, n.Detected.Disk),
-		GPUSlots: n.Detected.GPUSlots, EncoderSlots: n.Detected.EncoderSlots, VPUSlots: n.Detected.VPUSlots,
+	t := Charge{CPUs: int(cpus), Memory: Size(memory), Disk: cmp.Or(n.Disk, n.Detected.Disk)}
+	for i := range n.GPUs {
+		slots, encoders := n.TotalSlots(&n.GPUs[i])
+		t.GPUSlots += slots
+		t.EncoderSlots += encoders
 	}
+	for i := range n.VPUs {
+		if !n.VPUs[i].Gone {
+			t.VPUSlots += n.VPUs[i].Slots
+		}
+	}
+	return t
 }
 
 // Free returns what is left to give away on the node. A dimension can be
@@ -49,157 +69,202 @@ func (n *Node) Free() Charge {
 	return n.Total().minus(n.Used)
 }
 
-// refuses returns why the node cannot take the demand now, or "" if it can.
-func (n *Node) refuses(d *Demand) string {
-	if why := n.mismatch(d); why != "" {
-		return why
+// refuses returns why the node cannot take the demand now; its why is fits if it
+// can.
+func (n *Node) refuses(d *Demand) refusal {
+	if r := n.mismatch(d); r.why != fits {
+		return r
 	}
 	switch {
 	case n.Status != NodeOnline:
-		return "offline"
+		return refusal{why: whyOffline}
+	case n.Draining:
+		return refusal{why: whyDraining}
+	case d.resident:
 	case n.Unschedulable:
-		return "unschedulable"
+		return refusal{why: whyUnschedulable}
 	case n.Detected.Disk > 0 && n.Detected.DiskFree < n.Detected.Disk/20:
-		return "less than 5 % of the storage pool is free"
+		return refusal{why: whyPool}
+	case n.Network != "" && n.Instances >= n.hosts():
+		return refusal{why: whyAddresses}
 	}
-	return short(n.Free(), d.Charge, "free")
+	free := n.Free()
+	if r := short(&free, &d.Charge); r.why != fits {
+		return r
+	}
+	return n.lacksCard(d, false)
 }
 
 // never returns why the node could not take the demand even with nothing on it.
-func (n *Node) never(d *Demand) string {
-	if why := n.mismatch(d); why != "" {
-		return why
+func (n *Node) never(d *Demand) refusal {
+	if r := n.mismatch(d); r.why != fits {
+		return r
 	}
-	return short(n.Total(), d.Charge, "in all")
+	total := n.Total()
+	if r := short(&total, &d.Charge); r.why != fits {
+		r.inAll = true
+		return r
+	}
+	return n.lacksCard(d, true)
 }
 
-func (n *Node) mismatch(d *Demand) string {
+func (n *Node) mismatch(d *Demand) refusal {
 	switch {
 	case d.Node != "" && d.Node != n.Name:
-		return "not the node asked for"
+		return refusal{why: whyNode}
 	case d.Architecture != "" && n.Architecture != d.Architecture:
-		return "is " + n.Architecture + ", not " + d.Architecture
+		return refusal{why: whyArchitecture, text: n.Architecture, want: d.Architecture}
 	case d.VM && !n.VMs:
-		return "cannot run virtual machines"
-	case d.GPUType != "" && d.GPUType != n.Detected.GPUType:
-		return "has no GPU of type " + d.GPUType
+		return refusal{why: whyVM}
+	case d.GPUType != "" && !slices.ContainsFunc(n.GPUs, func(g NodeGPU) bool { return g.Type == d.GPUType && !g.Gone }):
+		return refusal{why: whyGPUType, text: d.GPUType}
 	}
 	for _, tag := range d.Tags {
 		if !slices.Contains(n.Tags, tag) {
-			return fmt.Sprintf("has no tag %q", tag)
+			return refusal{why: whyTag, text: tag}
 		}
 	}
-	return ""
+	return refusal{}
 }
 
 // short says which dimension of have is too small for want.
-func short(have, want Charge, how string) string {
+func short(have, want *Charge) refusal {
 	switch {
 	case want.CPUs > have.CPUs:
-		return fmt.Sprintf("has %d CPUs %s", max(have.CPUs, 0), how)
+		return refusal{why: whyCPUs, have: int64(have.CPUs)}
 	case want.Memory > have.Memory:
-		return fmt.Sprintf("has %s memory %s", max(have.Memory, 0).round(), how)
+		return refusal{why: whyMemory, have: int64(have.Memory)}
 	case want.Disk > have.Disk:
-		return fmt.Sprintf("has %s disk %s", max(have.Disk, 0).round(), how)
+		return refusal{why: whyDisk, have: int64(have.Disk)}
 	case want.GPUSlots > have.GPUSlots:
-		return fmt.Sprintf("has %d GPU slots %s", max(have.GPUSlots, 0), how)
+		return refusal{why: whyGPUSlots, have: int64(have.GPUSlots)}
 	case want.EncoderSlots > have.EncoderSlots:
-		return fmt.Sprintf("has %d GPU encoder slots %s", max(have.EncoderSlots, 0), how)
+		return refusal{why: whyEncoderSlots, have: int64(have.EncoderSlots)}
 	case want.VPUSlots > have.VPUSlots:
-		return fmt.Sprintf("has %d VPU slots %s", max(have.VPUSlots, 0), how)
+		return refusal{why: whyVPUSlots, have: int64(have.VPUSlots)}
 	}
-	return ""
+	return refusal{}
 }
 
-// String names what is charged.
-func (c Charge) String() string {
-	text := fmt.Sprintf("%d CPUs, %s memory, %s disk", c.CPUs, c.Memory, c.Disk)
-	for _, slots := range []struct {
-		n    int
-		what string
-	}{{c.GPUSlots, "GPU slots"}, {c.EncoderSlots, "GPU encoder slots"}, {c.VPUSlots, "VPU slots"}} {
-		if slots.n > 0 {
-			text += fmt.Sprintf(", %d %s", slots.n, slots.what)
+// lacksCard says whether there is no single card with all slots that are wanted.
+func (n *Node) lacksCard(d *Demand, inAll bool) refusal {
+	if d.GPUSlots+d.EncoderSlots > 0 {
+		r := refusal{why: whyGPUSlots, inAll: inAll}
+		if d.GPUSlots == 0 {
+			r.why = whyEncoderSlots
+		}
+		for i := range n.GPUs {
+			slots, encoders := n.TotalSlots(&n.GPUs[i])
+			if !inAll {
+				slots, encoders = slots-n.GPUs[i].UsedSlots, encoders-n.GPUs[i].UsedEncoders
+			}
+			switch {
+			case d.GPUType != "" && n.GPUs[i].Type != d.GPUType:
+			case d.GPUSlots <= slots && d.EncoderSlots <= encoders:
+				r.why = fits
+			case r.why == whyGPUSlots:
+				r.have = max(r.have, int64(slots))
+			case r.why == whyEncoderSlots:
+				r.have = max(r.have, int64(encoders))
+			}
+			if r.why == fits {
+				break
+			}
+		}
+		if r.why != fits {
+			return r
 		}
 	}
-	return text
-}
-
-// round cuts a size to whole megabytes, or gigabytes from ten of them on.
-func (s Size) round() Size {
-	switch {
-	case s >= 10*Gigabyte:
-		return s / Gigabyte * Gigabyte
-	case s >= Megabyte:
-		return s / Megabyte * Megabyte
+	if d.VPUSlots == 0 {
+		return refusal{}
 	}
-	return s
+	r := refusal{why: whyVPUSlots, inAll: inAll}
+	for i := range n.VPUs {
+		v := &n.VPUs[i]
+		slots := v.Slots
+		if !inAll {
+			slots -= v.UsedSlots
+		}
+		if !v.Gone && d.VPUSlots <= slots {
+			return refusal{}
+		}
+		r.have = max(r.have, int64(slots))
+	}
+	return r
 }
 
-// place chooses a node for the demand. It is a pure function of its arguments;
-// equal nodes are told apart by name. With no node to choose the error is
-// ErrNoCapacity and says of each node, up to eight of them, why not.
-func place(nodes []Node, d *Demand, strategy Strategy) (string, error) {
+// weights are by how much a CPU, a byte of memory and one of disk each fill a
+// node: a third of their share of all it has.
+type weights struct{ cpu, memory, disk float64 }
+
+func (n *Node) weights() weights {
+	t := n.Total()
+	part := func(total float64) float64 {
+		if total <= 0 {
+			return 1
+		}
+		return 1 / (3 * total)
+	}
+	return weights{part(float64(t.CPUs)), part(float64(t.Memory)), part(float64(t.Disk))}
+}
+
+// of is how much c fills a node. It grows with each part of c and of w, also
+// after rounding: no product is fused into a sum.
+func (w weights) of(c *Charge) float64 {
+	return float64(float64(c.CPUs)*w.cpu) + float64(float64(c.Memory)*w.memory) + float64(float64(c.Disk)*w.disk)
+}
+
+// load is how full the node would be with the demand on it, from 0 to 1: the mean
+// of the shares of CPUs, memory and disk.
+func (n *Node) load(d *Demand) float64 {
+	w := n.weights()
+	return w.of(&n.Used) + w.of(&d.Charge)
+}
+
+// choose finds the node for the demand among all of them: one look at each. It
+// is what Placer.Place must agree with.
+func choose(nodes []Node, d *Demand, strategy Strategy, own Scheduler) (string, error) {
 	best, score := "", 0.0
 	for i := range nodes {
 		n := &nodes[i]
-		if n.refuses(d) != "" {
-			continue
-		}
-		s := n.load(d)
-		if strategy != Binpack {
-			s = -s
-		}
-		if best == "" || s > score || s == score && n.Name < best {
+		s, r := n.judge(d, strategy, own)
+		if r.why == fits && (best == "" || s > score || s == score && n.Name < best) {
 			best, score = n.Name, s
 		}
 	}
 	if best == "" {
-		return "", noNode(nodes, d, (*Node).refuses)
+		return "", noNode(nodes, d, func(n *Node, d *Demand) refusal {
+			_, r := n.judge(d, strategy, own)
+			return r
+		})
 	}
 	return best, nil
 }
 
-// load is how full the node would be with the demand on it, from 0 to 1: the
-// mean of the shares of CPUs, memory and disk.
-func (n *Node) load(d *Demand) float64 {
-	t := n.Total()
-	share := func(used, total float64) float64 {
-		if total <= 0 {
-			return 1
-		}
-		return used / total
+// judge scores a node for the demand, or says why it is out of the question.
+func (n *Node) judge(d *Demand, strategy Strategy, own Scheduler) (float64, refusal) {
+	if r := n.refuses(d); r.why != fits {
+		return 0, r
 	}
-	return (share(float64(n.Used.CPUs+d.CPUs), float64(t.CPUs)) +
-		share(float64(n.Used.Memory+d.Memory), float64(t.Memory)) +
-		share(float64(n.Used.Disk+d.Disk), float64(t.Disk))) / 3
+	if own != nil {
+		s, text := own.Score(n, d)
+		if text != "" {
+			return 0, refusal{why: whyScheduler, text: text}
+		}
+		return s, refusal{}
+	}
+	if strategy == Binpack {
+		return n.load(d), refusal{}
+	}
+	return -n.load(d), refusal{}
 }
 
 // possible returns nil if some node could take the demand once it is empty.
 func possible(nodes []Node, d *Demand) error {
 	for i := range nodes {
-		if nodes[i].never(d) == "" {
+		if nodes[i].never(d).why == fits {
 			return nil
 		}
 	}
 	return noNode(nodes, d, (*Node).never)
-}
-
-func noNode(nodes []Node, d *Demand, why func(*Node, *Demand) string) error {
-	const most = 8
-	var reasons []string
-	for i := range nodes {
-		if d.Node != "" && nodes[i].Name != d.Node {
-			continue
-		}
-		if len(reasons) == most {
-			reasons = append(reasons, fmt.Sprintf("and %d more", len(nodes)-most))
-			break
-		}
-		reasons = append(reasons, nodes[i].Name+" "+why(&nodes[i], d))
-	}
-	if len(reasons) == 0 {
-		reasons = append(reasons, "there is no node")
-	}
-	return Errorf(ErrNoCapacity, "no suitable node to satisfy instance requirement available: %s: %s", d.Charge, strings.Join(reasons, "; "))
 }

@@ -50,7 +50,7 @@ func TestPlace(t *testing.T) {
 		{name: "disk is not over-committed", nodes: []Node{testNode("a", 8, Charge{Disk: 998 * Gigabyte})}, demand: small, err: "a has 2GB disk free"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got, err := place(c.nodes, &c.demand, c.strategy)
+			got, err := choose(c.nodes, &c.demand, c.strategy, nil)
 			require.Equal(t, c.want, got)
 			if c.err != "" {
 				require.ErrorIs(t, err, ErrNoCapacity)
@@ -68,8 +68,8 @@ func TestPlaceNamesFewNodes(t *testing.T) {
 	for i := range 100 {
 		nodes = append(nodes, testNode(fmt.Sprint("n", i), 1, Charge{CPUs: 4}))
 	}
-	_, err := place(nodes, &Demand{Charge: Charge{CPUs: 1}}, Spread)
-	require.ErrorContains(t, err, "and 92 more")
+	_, err := choose(nodes, &Demand{Charge: Charge{CPUs: 1}}, Spread, nil)
+	require.ErrorContains(t, err, "CPUs: 100 nodes (at most 0, on n0)")
 	require.Less(t, len(err.Error()), 500)
 }
 
@@ -85,7 +85,7 @@ func TestPlaceNeverOverfills(t *testing.T) {
 		for range 500 {
 			d := Demand{Charge: Charge{CPUs: rnd.IntN(8), Memory: Size(rnd.IntN(16)) * Gigabyte, Disk: Size(rnd.IntN(50)) * Gigabyte}}
 			strategy := []Strategy{Spread, Binpack}[rnd.IntN(2)]
-			name, err := place(nodes, &d, strategy)
+			name, err := choose(nodes, &d, strategy, nil)
 			fits := 0
 			for i := range nodes {
 				if f := nodes[i].Free(); f.CPUs >= d.CPUs && f.Memory >= d.Memory && f.Disk >= d.Disk {

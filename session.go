@@ -19,6 +19,9 @@ type session struct {
 	BootActivity string          `yaml:"boot-activity,omitempty"`
 	ABI          string          `yaml:"abi,omitempty"`
 	VideoEncoder VideoEncoder    `yaml:"video-encoder,omitempty"`
+	Display      sessionDisplay  `yaml:"display"`
+	Streaming    bool            `yaml:"enable-streaming,omitempty"`
+	Metrics      string          `yaml:"metrics-server,omitempty"`
 	Watchdog     sessionWatchdog `yaml:"watchdog"`
 	Services     []Service       `yaml:"services,omitempty"`
 	Features     []string        `yaml:"features,omitempty"`
@@ -32,12 +35,24 @@ type sessionWatchdog struct {
 	AllowedPackages []string `yaml:"allowed-packages,omitempty"`
 }
 
+type sessionDisplay struct {
+	Width   int `yaml:"width"`
+	Height  int `yaml:"height"`
+	Density int `yaml:"density"`
+	FPS     int `yaml:"fps"`
+}
+
 // sessionYAML is the session.yaml of an instance; its version may be gone.
 func (m *Manager) sessionYAML(tx Tx, in *Instance, v *Version) ([]byte, error) {
 	s := session{
 		LogLevel: "info", Name: in.Name, InstanceType: "regular",
 		Application: in.ApplicationName, VideoEncoder: EncoderSoftware,
-		Tags: in.Tags, Resources: in.Resources,
+		Tags: in.Tags, Resources: in.Resources, Features: in.Features,
+		Platform: in.Config.Platform, Devmode: in.Config.Devmode, Streaming: in.Config.Streaming,
+		Metrics: in.Config.MetricsServer, Display: sessionDisplay(in.Config.Display.with(in.Config.Platform)),
+	}
+	for _, service := range in.Services {
+		s.Services = append(s.Services, service.Service)
 	}
 	if in.Base {
 		s.InstanceType = "base"
@@ -46,8 +61,10 @@ func (m *Manager) sessionYAML(tx Tx, in *Instance, v *Version) ([]byte, error) {
 		s.VideoEncoder = EncoderGPU
 	}
 	var err error
-	if s.Platform, err = m.Settings.text(tx, "instance.default_platform"); err != nil {
-		return nil, err
+	if s.Platform == "" { // a base instance, or one of an older release
+		if s.Platform, err = m.Settings.text(tx, "instance.default_platform"); err != nil {
+			return nil, err
+		}
 	}
 	if s.NetworkProxy, err = m.Settings.text(tx, "instance.network_proxy"); err != nil {
 		return nil, err
@@ -59,15 +76,30 @@ func (m *Manager) sessionYAML(tx Tx, in *Instance, v *Version) ([]byte, error) {
 	s.Features = union(global, in.Features)
 	if v != nil {
 		mf := &v.Manifest
-		s.Version, s.ManifestVer, s.ABI, s.Services = &v.Number, mf.Version, v.ABI, mf.Services
-		s.Watchdog = sessionWatchdog{mf.Watchdog.Disabled, mf.Watchdog.AllowedPackages}
-		s.BootPackage = cmp.Or(mf.BootPackage, v.APK.Package)
-		s.BootActivity = mf.BootActivity
-		if s.BootActivity == "" && s.BootPackage == v.APK.Package {
-			s.BootActivity = v.APK.MainActivity
+		s.Version, s.ManifestVer, s.ABI = &v.Number, mf.Version, v.ABI
+		if in.Base {
+			s.Services = mf.Services
 		}
+		s.Watchdog = sessionWatchdog{mf.Watchdog.Disabled || in.Config.DisableWatchdog, mf.Watchdog.AllowedPackages}
+		s.BootPackage, s.BootActivity = in.Boot(v)
 	}
 	return encodeYAML(&s)
+}
+
+// Boot is the Android package and activity that are started in the instance: what
+// its request said, or else the manifest of its version, or else what the APK says
+// of itself. The activity may be empty: then the package knows its own.
+func (in *Instance) Boot(v *Version) (pkg, activity string) {
+	mf := &v.Manifest
+	pkg = cmp.Or(in.Config.BootPackage, mf.BootPackage, v.APK.Package)
+	activity = in.Config.BootActivity
+	if activity == "" && pkg == cmp.Or(mf.BootPackage, v.APK.Package) {
+		activity = mf.BootActivity
+	}
+	if activity == "" && pkg == v.APK.Package {
+		activity = v.APK.MainActivity
+	}
+	return pkg, activity
 }
 
 // labels tell people who look at the backend what an instance is.

@@ -82,7 +82,8 @@ const (
 
 func simulate(t *testing.T, store ams.Store, rnd *rand.Rand) {
 	opts := slow
-	opts.NodeCount = 4
+	opts.Nodes = simNodes(4)
+	opts.FreezeTime, opts.ClaimTime = 10*time.Millisecond, 100*time.Millisecond
 	server := newImageServer()
 	server.add(remoteImage, "1.30.0-1", "remote 0")
 	w := newWorld(t, opts, func(c *ams.Config) { c.Store, c.ImageServer = store, server })
@@ -101,11 +102,15 @@ func simulate(t *testing.T, store ams.Store, rnd *rand.Rand) {
 	}
 	busy.Wait()
 	w.heal()
+	w.undrain()
 	server.set(func() { server.fail, server.slow = nil, 0 })
 	time.Sleep(30 * time.Minute)
 	w.audit()
 	w.upToDate()
 	checkEvents(t, w)
+	for _, verb := range []string{fake.VerbConfigure, fake.VerbFreeze, fake.VerbUnfreeze} {
+		require.Positive(t, w.fake.Count(verb), "the simulation must do something: %s", verb)
+	}
 }
 
 func sleep(ctx context.Context, d time.Duration) {
@@ -117,7 +122,7 @@ func sleep(ctx context.Context, d time.Duration) {
 
 // trouble makes one thing go wrong.
 func (w *world) trouble(rnd *rand.Rand) {
-	verbs := []string{fake.VerbCreate, fake.VerbStart, fake.VerbStop, fake.VerbDelete, fake.VerbGet, fake.VerbList, fake.VerbPublish, fake.VerbImportImage, fake.VerbDeleteImage, fake.VerbRun, fake.VerbLogs}
+	verbs := []string{fake.VerbCreate, fake.VerbStart, fake.VerbStop, fake.VerbDelete, fake.VerbGet, fake.VerbList, fake.VerbPublish, fake.VerbImportImage, fake.VerbDeleteImage, fake.VerbRun, fake.VerbLogs, fake.VerbConfigure, fake.VerbFreeze, fake.VerbUnfreeze, fake.VerbCopy, fake.VerbOpenLog}
 	verb := verbs[rnd.IntN(len(verbs))]
 	node := fmt.Sprint("node", rnd.IntN(4))
 	switch rnd.IntN(10) {
@@ -137,7 +142,8 @@ func (w *world) trouble(rnd *rand.Rand) {
 	case 6:
 		if all := w.fake.Snapshot().Instances; len(all) > 0 {
 			id := all[rnd.IntN(len(all))].ID
-			[]func(string){w.fake.StopBehindBack, w.fake.DeleteBehindBack, w.fake.BreakBehindBack}[rnd.IntN(3)](id)
+			trip := func(id string) { w.fake.Trip(id, "the app has crashed") }
+			[]func(string){w.fake.StopBehindBack, w.fake.DeleteBehindBack, w.fake.BreakBehindBack, trip}[rnd.IntN(4)](id)
 		}
 	case 7:
 		w.fake.Restart()
@@ -150,7 +156,7 @@ func (w *world) trouble(rnd *rand.Rand) {
 
 // heal ends all faults.
 func (w *world) heal() {
-	for _, verb := range []string{fake.VerbCreate, fake.VerbStart, fake.VerbStop, fake.VerbDelete, fake.VerbGet, fake.VerbList, fake.VerbPublish, fake.VerbImportImage, fake.VerbDeleteImage, fake.VerbRun, fake.VerbLogs} {
+	for _, verb := range []string{fake.VerbCreate, fake.VerbStart, fake.VerbStop, fake.VerbDelete, fake.VerbGet, fake.VerbList, fake.VerbPublish, fake.VerbImportImage, fake.VerbDeleteImage, fake.VerbRun, fake.VerbLogs, fake.VerbConfigure, fake.VerbFreeze, fake.VerbUnfreeze, fake.VerbCopy, fake.VerbOpenLog} {
 		w.fake.Fail(verb, 0, nil)
 		w.fake.Lose(verb, 0)
 		w.fake.Hang(verb)()
@@ -234,8 +240,11 @@ func (c *simCaller) run(ctx context.Context) {
 
 func (c *simCaller) ask(ctx context.Context, app string) (ams.Operation, error) {
 	w := c.w.now.Load()
-	if c.rnd.IntN(3) == 0 {
+	switch c.rnd.IntN(6) {
+	case 0, 1:
 		return c.change(ctx, w, app)
+	case 2:
+		return c.instances(ctx, w, app)
 	}
 	switch n := c.rnd.IntN(20); {
 	case n == 0:
@@ -265,7 +274,7 @@ func (c *simCaller) ask(ctx context.Context, app string) (ams.Operation, error) 
 	id := c.mine[c.rnd.IntN(len(c.mine))]
 	switch c.rnd.IntN(5) {
 	case 0:
-		return w.Instances.Start(ctx, id)
+		return w.Instances.Start(ctx, id, ams.StartOptions{DropLogs: true})
 	case 1:
 		return w.Instances.Stop(ctx, id, c.rnd.IntN(2) == 0)
 	case 2:
@@ -338,7 +347,7 @@ func checkEvents(t *testing.T, w *world) {
 		require.Equal(t, last+1, e.Seq)
 		last = e.Seq
 		kinds[e.Kind+" "+e.Action]++
-		if e.Kind == "instance" {
+		if e.Kind == "instance" && e.Action != "updated" {
 			require.True(t, ams.MayMove(status[e.ID], e.Action), "instance %s went from %q to %q", e.ID, status[e.ID], e.Action)
 			status[e.ID] = e.Action
 		}

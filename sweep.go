@@ -5,11 +5,17 @@ import (
 	"time"
 )
 
-const sweepInterval = 10 * time.Minute
+const (
+	sweepInterval = 10 * time.Minute
+	firstSweep    = time.Minute // after the start, which has better things to do
+)
 
 // sweepLoop forgets what is over: old operations, old events, blobs that nothing
 // refers to.
 func (e *engine) sweepLoop(ctx context.Context) {
+	if !pause(ctx, firstSweep) {
+		return
+	}
 	for {
 		if err := e.sweep(ctx); err != nil && ctx.Err() == nil {
 			e.m.log.Warn("sweeping failed", "error", err)

@@ -106,7 +106,7 @@ func TestTranscripts(t *testing.T) {
 		say("stop it")
 		w.wait(w.Instances.Stop(ctx, "one", false))
 		say("start it")
-		w.wait(w.Instances.Start(ctx, "one"))
+		w.wait(w.Instances.Start(ctx, "one", ams.StartOptions{DropLogs: true}))
 		say("restart it")
 		w.wait(w.Instances.Restart(ctx, "one", false))
 		say("delete it")

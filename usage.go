@@ -151,14 +151,25 @@ func (m *Manager) owners(ctx context.Context) (*owners, error) {
 		for i := range images {
 			o.image(&images[i])
 		}
-		instances, err := tx.Instances().List(InstanceFilter{}, Page{})
-		for i := range instances {
-			o.logs(instances[i].Logs, "instance "+instances[i].Name)
-			o.uses(instances[i].Addons)
-		}
-		return err
+		return o.instances(tx)
 	})
 	return o, err
+}
+
+// instances reads the instances in pages: there may be very many.
+func (o *owners) instances(tx Tx) error {
+	after := ""
+	for {
+		rows, err := tx.Instances().List(InstanceFilter{After: after}, Page{Limit: briefPage})
+		if err != nil || len(rows) == 0 {
+			return err
+		}
+		for i := range rows {
+			o.logs(rows[i].Logs, "instance "+rows[i].Name)
+			o.uses(rows[i].Addons)
+		}
+		after = rows[len(rows)-1].ID
+	}
 }
 
 func (o *owners) applications(tx Tx) error {

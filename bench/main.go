@@ -49,6 +49,12 @@ func benchmarks() []benchmark {
 	return []benchmark{
 		{"launch.fake", launchFake},
 		{"launch.lxd", launchLXD},
+		{"place.100", placeOn(100)},
+		{"place.1000", placeOn(1000)},
+		{"place.10000", placeOn(10000)},
+		{"list.100k", list100k},
+		{"restart.100k", restart100k},
+		{"rss.100k", rss100k},
 		{"ingest.rss", ingestRSS},
 		{"ingest.package", ingestPackage},
 		{"ingest.stored", ingestStored},
@@ -77,12 +83,16 @@ func run(ctx context.Context, args []string, w io.Writer) error {
 	out := flags.String("out", filepath.Join("build", "bench.json"), "write the results to this `file`")
 	quick := flags.Bool("quick", false, "a tenth of the work, for trying out")
 	alone := flags.String("ingest", "", "take in the files of this `directory`, for ingest.rss")
+	restart := flags.String("restart", "", "run a Manager on the database in this `directory` until it is ready, for restart.100k and rss.100k")
 	profile := flags.String("cpuprofile", "", "write a CPU profile to this `file`")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	if *alone != "" {
 		return ingestAlone(ctx, *alone, w)
+	}
+	if *restart != "" {
+		return restartAlone(ctx, *restart, *profile, w)
 	}
 	if *profile != "" {
 		f, err := os.Create(*profile)

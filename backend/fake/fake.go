@@ -41,11 +41,13 @@ type Options struct {
 	StartTime   time.Duration // of Start
 	StopTime    time.Duration // of Stop, when the instance obeys
 	FreezeTime  time.Duration // of Freeze and Unfreeze
+	JoinTime    time.Duration // of AddNode
 	DeleteTime  time.Duration // of Delete
 	PublishTime time.Duration // of Publish
 	ImportTime  time.Duration // of ImportImage, after the image was read
 	ExecTime    time.Duration // of each Exec, before its command runs
-	BootTime    time.Duration // of the guest's bootstrap and start phases
+	BootTime    time.Duration // of the guest's bootstrap, start and standby phases
+	ClaimTime   time.Duration // of the guest's claim phase
 	HookTime    time.Duration // of the guest's stop phase
 
 	// File, when set, holds the cluster's state: each change is appended with one

@@ -87,6 +87,21 @@ func (b *Backend) takeFault(verb string) (t taken) {
 	return t
 }
 
+// Trip stops an instance as its watchdog does, which leaves the reason behind.
+// Nothing happens if there is none, or if it does not run.
+func (b *Backend) Trip(id, reason string) {
+	b.interfere(id, func(i *instance) {
+		if i.Power != ams.PowerRunning {
+			return
+		}
+		if i.Logs == nil {
+			i.Logs = map[string][]byte{}
+		}
+		i.Logs[ams.TripLog] = []byte(reason + "\n")
+		i.stop()
+	})
+}
+
 // StopBehindBack stops an instance without anybody having asked for it, as a
 // crash inside it does. Nothing happens if there is none.
 func (b *Backend) StopBehindBack(id string) {

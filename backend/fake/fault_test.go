@@ -96,7 +96,7 @@ func TestFaults(t *testing.T) {
 		seen, err = b.Get(ctx, spec.Ref)
 		require.NoError(t, err)
 		require.Equal(t, ams.PowerRunning, seen.Power)
-		b.RemoveNode("node0")
+		b.RemoveNodeBehindBack("node0")
 		require.Empty(t, b.Snapshot().Instances)
 	})
 }

@@ -74,11 +74,15 @@ func Steps(phase ams.GuestPhase) []string {
 		return []string{"pre-start hooks", "boot android", "install app.apk", "post-start hooks"}
 	case ams.PhaseStart:
 		return []string{"pre-start hooks", "boot android", "start app", "post-start hooks"}
+	case ams.PhaseStandby:
+		return []string{"pre-start hooks", "boot android"}
+	case ams.PhaseClaim:
+		return []string{"start app", "post-start hooks"}
 	}
 	return []string{"post-stop hooks"}
 }
 
-// Run implements ams.Guest. A phase takes BootTime, or HookTime for stop, reports
+// Run implements ams.Guest. A phase takes BootTime, or HookTime for stop and ClaimTime for a claim, reports
 // its steps, reads the package if there is one and writes a line per step to the
 // instance's system.log. Of the run it needs Phase, Instance and Report; Exec is
 // not called. The instance must run all the while, or it is ErrFailed.
@@ -87,8 +91,11 @@ func (b *Backend) Run(ctx context.Context, run ams.GuestRun) error {
 		fault := b.takeGuestFault(run)
 		steps := Steps(run.Phase)
 		took := b.opts.BootTime
-		if run.Phase == ams.PhaseStop {
+		switch run.Phase {
+		case ams.PhaseStop:
 			took = b.opts.HookTime
+		case ams.PhaseClaim:
+			took = b.opts.ClaimTime
 		}
 		b.mu.Lock()
 		epoch := b.epoch
@@ -97,6 +104,9 @@ func (b *Backend) Run(ctx context.Context, run ams.GuestRun) error {
 		frozen := i != nil && i.Power == ams.PowerFrozen
 		if i != nil && i.Power == ams.PowerRunning {
 			stopped = i.stopped
+			if run.Phase != ams.PhaseStop {
+				delete(i.Logs, ams.TripLog)
+			}
 		}
 		b.mu.Unlock()
 		if frozen {

@@ -20,6 +20,7 @@ type instance struct {
 	Foreign     bool
 	Node        string
 	Fingerprint string
+	CopyOf      string // the id of the instance it is a copy of
 	VM          bool
 	CPUs        int
 	PinCPUs     bool
@@ -100,12 +101,23 @@ func (b *Backend) removeInstance(i *instance) {
 // Create implements ams.Backend. A fingerprint or node that is not there is
 // ErrNotFound.
 func (b *Backend) Create(ctx context.Context, spec ams.InstanceSpec) error {
-	return b.verb(ctx, VerbCreate, spec.Ref, func(epoch chan struct{}) error {
+	return b.create(ctx, VerbCreate, spec, func(*instance) error {
+		if b.images[spec.Fingerprint] == nil {
+			return &ams.Error{Code: ams.ErrNotFound, Kind: "image", ID: spec.Fingerprint}
+		}
+		return nil
+	})
+}
+
+// create makes an instance, of whose origin the function says what there is to say,
+// with b.mu held.
+func (b *Backend) create(ctx context.Context, verb string, spec ams.InstanceSpec, origin func(*instance) error) error {
+	return b.verb(ctx, verb, spec.Ref, func(epoch chan struct{}) error {
 		if err := checkSpec(spec); err != nil {
 			return err
 		}
 		b.mu.Lock()
-		made, err := b.startCreate(spec)
+		made, err := b.startCreate(spec, origin)
 		b.mu.Unlock()
 		if made == nil || err != nil {
 			return err
@@ -150,7 +162,7 @@ func checkLabels(labels map[string]string) error {
 
 // startCreate returns the instance to be made, or nil if it exists. It is in the
 // journal already: if the process dies, the cluster goes on. b.mu is held.
-func (b *Backend) startCreate(spec ams.InstanceSpec) (*instance, error) {
+func (b *Backend) startCreate(spec ams.InstanceSpec, origin func(*instance) error) (*instance, error) {
 	if err := b.reach(spec.Node); err != nil {
 		return nil, err
 	}
@@ -160,9 +172,6 @@ func (b *Backend) startCreate(spec ams.InstanceSpec) (*instance, error) {
 			return nil, &ams.Error{Code: ams.ErrExists, Kind: "instance", ID: spec.ID}
 		}
 		return nil, nil
-	}
-	if b.images[spec.Fingerprint] == nil {
-		return nil, &ams.Error{Code: ams.ErrNotFound, Kind: "image", ID: spec.Fingerprint}
 	}
 	if spec.VM && !b.node(spec.Node).VMs {
 		return nil, ams.Errorf(ams.ErrUnsupported, "node %q cannot run virtual machines", spec.Node)
@@ -182,6 +191,9 @@ func (b *Backend) startCreate(spec ams.InstanceSpec) (*instance, error) {
 		Power:       ams.PowerStopped,
 	}
 	made.shape(spec)
+	if err := origin(made); err != nil {
+		return nil, err
+	}
 	b.saveInstance(made)
 	return made, b.broken
 }

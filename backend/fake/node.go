@@ -62,8 +62,8 @@ func (b *Backend) SetOnline(name string, online bool) {
 	b.tellNode(name)
 }
 
-// RemoveNode takes a node out of the cluster, with everything that is on it.
-func (b *Backend) RemoveNode(name string) {
+// RemoveNodeBehindBack takes a node out of the cluster, with everything that is on it.
+func (b *Backend) RemoveNodeBehindBack(name string) {
 	b.mu.Lock()
 	b.nodes = slices.DeleteFunc(b.nodes, func(n ams.NodeInfo) bool { return n.Name == name })
 	var gone []*instance

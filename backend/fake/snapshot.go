@@ -21,6 +21,7 @@ type InstanceState struct {
 	Foreign          bool
 	Power            ams.Power
 	Address          string // the one it has, as against InstanceSpec.Address
+	CopyOf           string // the id of the instance it is a copy of
 }
 
 // ImageState is an image as it truly is.
@@ -48,6 +49,7 @@ func (b *Backend) Snapshot() Snapshot {
 			Foreign:      i.Foreign,
 			Power:        i.Power,
 			Address:      i.Address,
+			CopyOf:       i.CopyOf,
 		})
 	}
 	aliases := map[string][]string{}

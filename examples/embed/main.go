@@ -85,7 +85,7 @@ func command(ctx context.Context, m *ams.Manager, args []string, out io.Writer) 
 	case "stop":
 		return m.Instances.Stop(ctx, args[1], false)
 	case "start":
-		return m.Instances.Start(ctx, args[1])
+		return m.Instances.Start(ctx, args[1], ams.StartOptions{})
 	case "delete":
 		return m.Instances.Delete(ctx, args[1], false)
 	case "list":

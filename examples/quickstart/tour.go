@@ -178,7 +178,7 @@ func (t *tour) stopStart(ctx context.Context) error {
 	if err := t.follow(ctx, work{"stop", op}); err != nil {
 		return err
 	}
-	if op, err = t.Instances.Start(ctx, names[0]); err != nil {
+	if op, err = t.Instances.Start(ctx, names[0], ams.StartOptions{}); err != nil {
 		return err
 	}
 	return t.follow(ctx, work{"start", op})

@@ -177,16 +177,68 @@ boot_app() {
 
 # ---- phases, beside the one in bootstrap.sh -----------------------------------
 
+# standby is a start up to just before the app, claim is the rest of it.
 start() {
-	[ -z "$sent" ] || network # what is installed may come from there
-	each addon place_addon
-	hooks install
-	hooks pre-start
+	before_android
 	watch_boot
 	start_android
 	boot_app
 	unwatch
+	after_android
+}
+
+standby() {
+	before_android
+	watch_boot
+	start_android
+	unwatch
+}
+
+claim() {
+	watch_boot
+	boot_app
+	unwatch
+	after_android
+}
+
+before_android() {
+	end_watchdog
+	[ -z "$sent" ] || network # what is installed may come from there
+	each addon place_addon
+	hooks install
+	hooks pre-start
+}
+
+after_android() {
 	hooks post-start
+	[ -z "$watchdog" ] || start_watchdog
+}
+
+# ---- the watchdog --------------------------------------------------------------
+
+start_watchdog() {
+	end_watchdog
+	begin watchdog
+	rm -f "$logs/watchdog.trip" "$logs/watchdog.log"
+	each allow add_allowed
+	[ -z "$root" ] || watchdog=note # not the machine that tests run on
+	set -f
+	AMS_VIA=$via setsid sh "$work/watchdog.sh" ams-watchdog "$watchdog" "$interval" $allowed </dev/null >/dev/null 2>&1 &
+	set +f
+	end
+}
+
+add_allowed() { allowed="$allowed $1"; }
+
+# end_watchdog: ends one that was left behind.
+end_watchdog() {
+	rm -f "$logs/watchdog.trip"
+	[ -e "$work/watchdog" ] || return 0
+	read -r dog <"$work/watchdog"
+	rm -f "$work/watchdog"
+	case $(tr '\000' ' ' <"/proc/$dog/cmdline") in
+	*" ams-watchdog "*) end_group "$dog" ;;
+	esac 2>/dev/null
 }
 
 network() {
@@ -248,6 +300,7 @@ settings() {
 		abi) abi=$f1 ;;
 		addon) sent=$sent$f2 ;;
 		boot) BOOT_PACKAGE=$f1 activity=$f2 ;;
+		watchdog) watchdog=$f1 interval=$f2 ;;
 		limits) boot_limit=$f1 step_limit=$f2 ;;
 		grant-all) grant_all=1 ;;
 		keep) keep=$keep$nl$f1 ;;
@@ -267,12 +320,16 @@ step='unpack files'
 tar -x -f - -C "$ANBOX_DIR" 2>"$work/tar.log" || { code=$? log=$work/tar.log; fail "$code"; }
 # The plan comes last: with it, everything has arrived.
 [ -e "$plan" ] || fail 1 "the files did not arrive completely"
+allowed='' watchdog='' interval=''
 package='' abi='' sent='' BOOT_PACKAGE='' activity='' grant_all='' keep="manifest.yaml${nl}hooks"
 settings
 case $phase in
 bootstrap) bootstrap ;;
 start) start ;;
+standby) standby ;;
+claim) claim ;;
 stop)
+	end_watchdog
 	stop_android
 	stopped
 	;;

@@ -28,6 +28,9 @@ var driver string
 //go:embed bootstrap.sh
 var bootstrap string
 
+//go:embed watchdog.sh
+var watchdog []byte
+
 //go:embed security.sh
 var security string
 
@@ -48,6 +51,9 @@ type Options struct {
 	// StepTimeout is for every other step that is not a hook, for instance the
 	// installation of the APK. Default 5 minutes.
 	StepTimeout time.Duration
+	// WatchdogInterval is how often the watchdog of an instance looks. What it finds
+	// twice in a row it believes. Default 10 seconds.
+	WatchdogInterval time.Duration
 }
 
 // New returns a Guest.
@@ -57,6 +63,9 @@ func New(opts Options) *Guest {
 	}
 	if opts.StepTimeout <= 0 {
 		opts.StepTimeout = 5 * time.Minute
+	}
+	if opts.WatchdogInterval <= 0 {
+		opts.WatchdogInterval = 10 * time.Second
 	}
 	return &Guest{opts: opts}
 }
@@ -143,6 +152,11 @@ func send(ctx context.Context, w io.Writer, run ams.GuestRun, plan []byte) error
 	if run.Package != nil {
 		if err := run.Package(ctx, tw, "app/"); err != nil {
 			return fmt.Errorf("sending the package: %w", err)
+		}
+	}
+	if watched(run) {
+		if err := writeFile(tw, ".ams/watchdog.sh", watchdog); err != nil {
+			return err
 		}
 	}
 	if err := writeFile(tw, ".ams/plan", plan); err != nil {

@@ -62,6 +62,11 @@ func hooksOf(run ams.GuestRun) []hook {
 		add("pre-start", owners, "restore", "pre-start")
 		add("post-start", sent, "prepare")
 		add("post-start", owners, "post-start")
+	case ams.PhaseStandby:
+		add("install", sent, "install")
+		add("pre-start", owners, "restore", "pre-start")
+	case ams.PhaseClaim:
+		add("post-start", owners, "post-start")
 	case ams.PhaseStop:
 		add("post-stop", reverse, "post-stop", "backup")
 	}

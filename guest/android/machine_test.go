@@ -166,10 +166,10 @@ func packageOf(files map[string]member) func(context.Context, *tar.Writer, strin
 	}
 }
 
-// application is a version with an APK and nothing else.
+// application is a version with an APK and nothing else, not even a watchdog.
 func application() *ams.Version {
 	return &ams.Version{
-		Manifest: ams.Manifest{Name: "candy", Hooks: ams.Hooks{Timeout: "1m"}},
+		Manifest: ams.Manifest{Name: "candy", Hooks: ams.Hooks{Timeout: "1m"}, Watchdog: ams.Watchdog{Disabled: true}},
 		APK:      ams.APKInfo{Package: "com.example.candy", MainActivity: ".Main"},
 	}
 }

@@ -44,10 +44,10 @@ func newPlan(run ams.GuestRun, opts Options) ([]byte, error) {
 	w.line("type", kind)
 	w.line("limits", seconds(opts.BootTimeout), seconds(opts.StepTimeout))
 	if v := run.Version; v != nil {
-		m := &v.Manifest
-		if boot := cmp.Or(m.BootPackage, v.APK.Package); boot != "" {
-			w.line("boot", boot, cmp.Or(m.BootActivity, activityOf(v.APK, boot)))
+		if boot, activity := run.Instance.Boot(v); boot != "" {
+			w.line("boot", boot, activity)
 		}
+		w.watchdog(run, opts)
 		if run.Phase == ams.PhaseBootstrap {
 			w.install(v)
 		}
@@ -115,12 +115,29 @@ func (w *planWriter) install(v *ams.Version) {
 	}
 }
 
-// activityOf returns the APK's main activity if it is the boot package's.
-func activityOf(apk ams.APKInfo, boot string) string {
-	if apk.Package != boot {
-		return ""
+// watched reports whether the phase ends with a watchdog: an application has one,
+// unless it is disabled.
+func watched(run ams.GuestRun) bool {
+	if run.Version == nil || run.Phase != ams.PhaseStart && run.Phase != ams.PhaseClaim {
+		return false
 	}
-	return apk.MainActivity
+	boot, _ := run.Instance.Boot(run.Version)
+	return boot != "" && !run.Version.Manifest.Watchdog.Disabled && !run.Instance.Config.DisableWatchdog
+}
+
+// watchdog writes what the watchdog is to look for, and to do.
+func (w *planWriter) watchdog(run ams.GuestRun, opts Options) {
+	if !watched(run) {
+		return
+	}
+	mode := "stop"
+	if run.Instance.Config.Devmode {
+		mode = "note"
+	}
+	w.line("watchdog", mode, seconds(opts.WatchdogInterval))
+	for _, p := range run.Version.Manifest.Watchdog.AllowedPackages {
+		w.line("allow", p)
+	}
 }
 
 // rights are the owner and the modes of an item of extra data.

@@ -79,31 +79,6 @@ func (a *audit) read(tx ams.Tx) (err error) {
 	return err
 }
 
-// ledger adds up what the instances hold, node by node.
-func (a *audit) ledger() {
-	used, count := map[string]ams.Charge{}, map[string]int{}
-	for i := range a.rows {
-		in := &a.rows[i]
-		if in.Charged == (ams.Charge{}) {
-			continue
-		}
-		u, c := used[in.Node], in.Charged
-		used[in.Node] = ams.Charge{
-			CPUs: u.CPUs + c.CPUs, Memory: u.Memory + c.Memory, Disk: u.Disk + c.Disk,
-			GPUSlots: u.GPUSlots + c.GPUSlots, EncoderSlots: u.EncoderSlots + c.EncoderSlots, VPUSlots: u.VPUSlots + c.VPUSlots,
-		}
-		count[in.Node]++
-	}
-	for _, n := range a.nodes {
-		if n.Used != used[n.Name] || n.Instances != count[n.Name] {
-			a.fault("the ledger of node %s holds %+v for %d instances, they hold %+v and are %d", n.Name, n.Used, n.Instances, used[n.Name], count[n.Name])
-		}
-		if free := n.Free(); free.CPUs < 0 || free.Memory < 0 || free.Disk < 0 || free.GPUSlots < 0 || free.EncoderSlots < 0 || free.VPUSlots < 0 {
-			a.fault("node %s is over its capacity: %+v", n.Name, free)
-		}
-	}
-}
-
 func (a *audit) operationsEnded() {
 	for i := range a.operations {
 		if op := &a.operations[i]; !op.Done() {
@@ -118,6 +93,7 @@ var powers = map[ams.InstanceStatus][]ams.Power{
 	ams.InstanceStopped:  {ams.PowerStopped},
 	ams.InstancePrepared: {ams.PowerStopped},
 	ams.InstanceError:    {ams.PowerStopped, ams.PowerAbsent, ams.PowerBroken},
+	ams.InstanceStarted:  {ams.PowerFrozen}, // it stands by
 }
 
 func (a *audit) instances(seen []ams.Seen) {
@@ -145,6 +121,9 @@ func (a *audit) instances(seen []ams.Seen) {
 		if !allowed {
 			a.fault("instance %s is %s and the backend shows it as %s", in.ID, in.Status, p)
 		}
+		if in.Standby != (in.Status == ams.InstanceStarted) {
+			a.fault("instance %s rests with status %s", in.ID, in.Status)
+		}
 		if want := due(in); in.Made && in.Charged != want {
 			a.fault("instance %s is %s and charged %+v", in.ID, in.Status, in.Charged)
 		}
@@ -161,7 +140,7 @@ func due(in *ams.Instance) ams.Charge {
 	if !r.NoDiskReserve {
 		c.Disk = r.DiskSize
 	}
-	if in.Status != ams.InstanceRunning {
+	if in.Status != ams.InstanceRunning && !in.Standby {
 		return c
 	}
 	c.CPUs, c.Memory = r.CPUs, r.Memory

@@ -89,7 +89,7 @@ func TestMainJob(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, "Stopped", seen.Status)
 		w.audit()
-		w.wait(w.Instances.Start(w.ctx, "one"))
+		w.wait(w.Instances.Start(w.ctx, "one", ams.StartOptions{DropLogs: true}))
 		require.Equal(t, "kept\n", w.sh("one", "cat /data/kept"))
 		w.wait(w.Instances.Restart(w.ctx, "one", false))
 		require.Equal(t, "kept\n", w.sh("one", "cat /data/kept"))
@@ -107,7 +107,7 @@ func TestMainJob(t *testing.T) {
 		in := w.launch(ams.LaunchRequest{Application: "hello", Name: "later", NoStart: true})
 		require.Equal(t, ams.InstancePrepared, in.Status)
 		w.audit()
-		w.wait(w.Instances.Start(w.ctx, "later"))
+		w.wait(w.Instances.Start(w.ctx, "later", ams.StartOptions{DropLogs: true}))
 		require.Equal(t, ams.InstanceRunning, w.instance("later").Status)
 	})
 

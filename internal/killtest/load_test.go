@@ -303,7 +303,7 @@ func (w *load) changeInstance(r *rand.Rand) {
 	case 0:
 		w.request(r, ask{What: stop, On: on}, func() (ams.Operation, error) { return w.Instances.Stop(w.ctx, id, force) })
 	case 1, 2:
-		w.request(r, ask{What: start, On: on}, func() (ams.Operation, error) { return w.Instances.Start(w.ctx, id) })
+		w.request(r, ask{What: start, On: on}, func() (ams.Operation, error) { return w.Instances.Start(w.ctx, id, ams.StartOptions{DropLogs: true}) })
 	case 3:
 		w.request(r, ask{What: restart, On: on}, func() (ams.Operation, error) { return w.Instances.Restart(w.ctx, id, force) })
 	default:

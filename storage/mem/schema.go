@@ -127,6 +127,9 @@ func instanceSchema() schema[ams.Instance, ams.InstanceFilter] {
 			if i.Base {
 				marks = append(marks, "base")
 			}
+			if i.Standby {
+				marks = append(marks, "standby")
+			}
 			return marks
 		},
 		lookup: func(f *ams.InstanceFilter) string {
@@ -135,6 +138,8 @@ func instanceSchema() schema[ams.Instance, ams.InstanceFilter] {
 				return "id " + f.ID
 			case f.Name != "":
 				return "name " + f.Name
+			case f.Standby != nil && *f.Standby:
+				return "standby"
 			case f.Resting != nil && !*f.Resting:
 				return "active"
 			case f.Base != nil && *f.Base:
@@ -152,7 +157,7 @@ func instanceSchema() schema[ams.Instance, ams.InstanceFilter] {
 			return text(f.ID, i.ID) && text(f.Name, i.Name) && text(f.ApplicationID, i.ApplicationID) &&
 				equal(f.Version, i.Version) && text(f.ImageID, i.ImageID) && equal(f.ImageVersion, i.ImageVersion) &&
 				text(f.Node, i.Node) && anyOf(f.Status, i.Status) && allOf(f.Tags, i.Tags) &&
-				equal(f.Base, i.Base) && equal(f.Resting, i.Resting)
+				i.ID > f.After && equal(f.Base, i.Base) && equal(f.Standby, i.Standby) && equal(f.VM, i.VM) && text(f.ApplicationName, i.ApplicationName) && equal(f.Resting, i.Resting)
 		},
 	}
 }

@@ -11,13 +11,13 @@ func instanceSchema() *schema[ams.Instance, ams.InstanceFilter] {
 		kind:  "instance",
 		table: "instances",
 		columns: []string{"name", "application_id", "version", "image_id", "image_version",
-			"node", "status", "base", "resting", "tags"},
+			"node", "status", "base", "resting", "tags", "standby"},
 		key:  func(i *ams.Instance) string { return i.ID },
 		name: func(i *ams.Instance) string { return i.Name },
 		rev:  func(i *ams.Instance) *int64 { return &i.Rev },
 		values: func(i *ams.Instance) []driver.Value {
 			return []driver.Value{i.Name, i.ApplicationID, int64(i.Version), i.ImageID, int64(i.ImageVersion),
-				i.Node, string(i.Status), integer(i.Base), integer(i.Resting), list(i.Tags)}
+				i.Node, string(i.Status), integer(i.Base), integer(i.Resting), list(i.Tags), integer(i.Standby)}
 		},
 		filter: filterInstances,
 	}).complete()
@@ -28,6 +28,9 @@ func instanceSchema() *schema[ams.Instance, ams.InstanceFilter] {
 func filterInstances(q *query, f *ams.InstanceFilter) {
 	q.unique("id", f.ID)
 	q.unique("name", f.Name)
+	if f.After != "" {
+		q.where("id > ?", f.After)
+	}
 	if f.ImageID != "" {
 		q.drive("instances_image")
 		q.where("image_id <> ''") // as the index has it
@@ -35,9 +38,16 @@ func filterInstances(q *query, f *ams.InstanceFilter) {
 	}
 	q.number("image_version", f.ImageVersion)
 	q.flag("resting", f.Resting, "", "instances_active")
+	q.flag("standby", f.Standby, "instances_standby", "")
 	q.flag("base", f.Base, "instances_base", "")
 	q.text("application_id", f.ApplicationID, "instances_application")
 	q.number("version", f.Version)
+	if f.ApplicationName != "" {
+		q.where("coalesce(data ->> '$.ApplicationName', '') = ?", f.ApplicationName)
+	}
+	if f.VM != nil {
+		q.where("coalesce(data ->> '$.VM', 0) = ?", integer(*f.VM))
+	}
 	q.text("node", f.Node, "instances_node")
 	tags := f.Tags
 	if len(tags) > 0 && !q.driven {
