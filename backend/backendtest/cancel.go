@@ -65,6 +65,9 @@ func testCancelled(e *test) {
 	if e.follower != nil {
 		calls["FollowLog"] = func() error { return e.follower.FollowLog(ctx, spec.Ref, "x", 0, io.Discard) }
 	}
+	if e.copier != nil {
+		calls["Copy"] = func() error { return e.copier.Copy(ctx, e.spec(), spec.Ref) }
+	}
 	for name, call := range calls {
 		begun := time.Now()
 		require.ErrorIs(e, call(), context.Canceled, name)

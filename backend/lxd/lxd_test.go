@@ -42,6 +42,8 @@ func TestBackend(t *testing.T) {
 		Configure:  true,
 		Freeze:     true,
 		FollowLogs: true,
+		Copy:       true,
+		Disks:      true,
 		Addresses:  true,
 	})
 }
