@@ -45,6 +45,9 @@ type Harness struct {
 	// The abilities that the backend promises.
 	Watch, Exec, Logs, Images, Publish, Export bool
 	Configure, Freeze, Copy, FollowLogs        bool
+	// Disks promises that instances have file systems: what is written to one is on
+	// its copies.
+	Disks bool
 	// Addresses promises that running instances get an IPv4 address.
 	Addresses bool
 }
@@ -109,6 +112,12 @@ func Run(t *testing.T, h Harness) {
 	if h.Freeze {
 		t.Run("Freeze", s.run(testFreeze))
 	}
+	if h.Copy {
+		t.Run("Copy", s.run(testCopy))
+	}
+	if h.FollowLogs {
+		t.Run("FollowLogs", s.run(testFollow))
+	}
 	if h.Publish {
 		t.Run("Publish", s.run(testPublish))
 	}
@@ -134,6 +143,8 @@ type suite struct {
 
 	configurer ams.Configurer
 	freezer    ams.Freezer
+	follower   ams.LogFollower
+	copier     ams.Copier
 }
 
 // promises compares the abilities with what was promised.
@@ -155,6 +166,10 @@ func (s *suite) promises(t *testing.T) {
 	require.Equal(t, s.h.Configure, ok, "Configurer promised, and there")
 	s.freezer, ok = ams.BackendAs[ams.Freezer](s.b)
 	require.Equal(t, s.h.Freeze, ok, "Freezer promised, and there")
+	s.follower, ok = ams.BackendAs[ams.LogFollower](s.b)
+	require.Equal(t, s.h.FollowLogs, ok, "LogFollower promised, and there")
+	s.copier, ok = ams.BackendAs[ams.Copier](s.b)
+	require.Equal(t, s.h.Copy, ok, "Copier promised, and there")
 }
 
 // setup finds a node and puts the image there that the tests use, as a foreign

@@ -3,6 +3,7 @@ package backendtest
 import (
 	"context"
 	"errors"
+	"io"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -60,6 +61,12 @@ func testCancelled(e *test) {
 	if e.freezer != nil {
 		calls["Freeze"] = func() error { return e.freezer.Freeze(ctx, spec.Ref) }
 		calls["Unfreeze"] = func() error { return e.freezer.Unfreeze(ctx, spec.Ref) }
+	}
+	if e.follower != nil {
+		calls["FollowLog"] = func() error { return e.follower.FollowLog(ctx, spec.Ref, "x", 0, io.Discard) }
+	}
+	if e.copier != nil {
+		calls["Copy"] = func() error { return e.copier.Copy(ctx, e.spec(), spec.Ref) }
 	}
 	for name, call := range calls {
 		begun := time.Now()

@@ -1,6 +1,7 @@
 package backendtest
 
 import (
+	"io"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -77,5 +78,14 @@ func (e *test) unable(ref ams.Ref) {
 	if e.freezer != nil {
 		require.ErrorIs(e, e.freezer.Freeze(e.ctx, ref), ams.ErrNotFound)
 		require.ErrorIs(e, e.freezer.Unfreeze(e.ctx, ref), ams.ErrNotFound)
+	}
+	if e.copier != nil {
+		other := e.spec()
+		other.Cluster = ref.Cluster
+		require.ErrorIs(e, e.copier.Copy(e.ctx, other, ref), ams.ErrNotFound)
+		e.absent(other.Ref)
+	}
+	if e.follower != nil {
+		require.ErrorIs(e, e.follower.FollowLog(e.ctx, ref, "system.log", 0, io.Discard), ams.ErrNotFound)
 	}
 }

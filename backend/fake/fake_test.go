@@ -31,16 +31,18 @@ func testBackend(t *testing.T, opts fake.Options) {
 		Split: func(_ *testing.T, n int) ams.ImageFiles {
 			return ams.ImageFiles{Meta: strings.NewReader("metadata"), Rootfs: strings.NewReader(fmt.Sprint("files ", n))}
 		},
-		Operator:  operator{b},
-		Watch:     true,
-		Exec:      true,
-		Logs:      true,
-		Images:    true,
-		Publish:   true,
-		Export:    true,
-		Configure: true,
-		Freeze:    true,
-		Addresses: true,
+		Operator:   operator{b},
+		Watch:      true,
+		Exec:       true,
+		Logs:       true,
+		Images:     true,
+		Publish:    true,
+		Export:     true,
+		Configure:  true,
+		Freeze:     true,
+		FollowLogs: true,
+		Copy:       true,
+		Addresses:  true,
 	})
 }
 

@@ -94,10 +94,7 @@ func (b *Backend) Trip(id, reason string) {
 		if i.Power != ams.PowerRunning {
 			return
 		}
-		if i.Logs == nil {
-			i.Logs = map[string][]byte{}
-		}
-		i.Logs[ams.TripLog] = []byte(reason + "\n")
+		i.log(ams.TripLog, []byte(reason+"\n"), true)
 		i.stop()
 	})
 }

@@ -35,7 +35,8 @@ type instance struct {
 	Address     string
 	Logs        map[string][]byte
 
-	stopped chan struct{} // closed when a running one stops
+	stopped chan struct{}     // closed when a running one stops
+	growth  map[string]growth // of the logs
 }
 
 // instanceName returns what the cluster calls the instance with an id.

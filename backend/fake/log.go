@@ -16,18 +16,36 @@ const maxLog = 1 << 20
 // WriteLog appends to a log of an instance, of which the last MiB is kept.
 // Nothing happens if there is no such instance.
 func (b *Backend) WriteLog(id, name string, data []byte) {
+	b.writeLog(id, name, data, false)
+}
+
+func (b *Backend) writeLog(id, name string, data []byte, anew bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	i := b.instances[instanceName(id)]
-	if i == nil {
-		return
+	if i := b.instances[instanceName(id)]; i != nil {
+		i.log(name, data, anew)
+		b.saveInstance(i)
 	}
+}
+
+// log writes to a log, the old one or a new one. Backend.mu is held.
+func (i *instance) log(name string, data []byte, anew bool) {
 	if i.Logs == nil {
 		i.Logs = map[string][]byte{}
 	}
-	log := append(slices.Clip(i.Logs[name]), data...)
-	i.Logs[name] = log[max(0, len(log)-maxLog):]
-	b.saveInstance(i)
+	if i.growth == nil {
+		i.growth = map[string]growth{}
+	}
+	old, g := i.Logs[name], i.growth[name]
+	if g.generation == 0 {
+		g = growth{1, len(old)}
+	}
+	if anew {
+		old, g = nil, growth{g.generation + 1, 0}
+	}
+	g.written += len(data)
+	log := append(slices.Clip(old), data...)
+	i.Logs[name], i.growth[name] = log[max(0, len(log)-maxLog):], g
 }
 
 // Logs implements ams.LogReader. The list is sorted by name.

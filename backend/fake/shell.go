@@ -21,7 +21,7 @@ const logDir = "/var/lib/anbox/logs"
 // Shell is what Exec runs unless OnExec says otherwise. It knows echo, cat (of
 // its input), read (a line of it), true, false, sleep SECONDS, exit N, head -c N
 // /dev/zero, mkdir, "stty size" and "sh -c SCRIPT", where a script is such commands separated by semicolons, each
-// with an optional ">&2" or "> FILE"; a FILE in /var/lib/anbox/logs becomes a log
+// with an optional ">&2", "> FILE" or ">> FILE"; a FILE in /var/lib/anbox/logs becomes a log
 // of the instance, others vanish. $NAME is a variable of the request; there is no
 // quoting. Anything else ends with 127, as in a shell.
 func (b *Backend) Shell(ctx context.Context, ref ams.Ref, req ams.ExecRequest) (exit int, err error) {
@@ -36,6 +36,7 @@ func (b *Backend) shell(ctx context.Context, ref ams.Ref, req ams.ExecRequest, t
 	script := os.Expand(req.Command[2], func(name string) string { return req.Env[name] })
 	for _, line := range strings.FieldsFunc(script, func(r rune) bool { return r == ';' || r == '\n' }) {
 		command, target, redirected := strings.Cut(line, ">")
+		target, adds := strings.CutPrefix(target, ">")
 		words, target := strings.Fields(command), strings.TrimSpace(target)
 		if len(words) == 0 {
 			continue
@@ -52,7 +53,7 @@ func (b *Backend) shell(ctx context.Context, ref ams.Ref, req ams.ExecRequest, t
 			return exit, err
 		}
 		if name, ok := strings.CutPrefix(target, logDir+"/"); ok {
-			b.WriteLog(ref.ID, name, file.Bytes())
+			b.writeLog(ref.ID, name, file.Bytes(), !adds)
 		}
 		if words[0] == "exit" {
 			return exit, nil

@@ -19,6 +19,14 @@ const diskUnit = 64 << 10
 // ErrNotFound. An instance of this attempt that LXD left half made, because it
 // died, is made anew.
 func (b *Backend) Create(ctx context.Context, spec ams.InstanceSpec) error {
+	return b.prepare(ctx, spec, func(h *held, sh shape) error {
+		return b.make(ctx, h, spec, b.post(instanceName(spec.ID), spec, sh))
+	})
+}
+
+// prepare checks a spec and runs f with the instance's lock and what it is to be
+// like.
+func (b *Backend) prepare(ctx context.Context, spec ams.InstanceSpec, f func(*held, shape) error) error {
 	if err := checkRef(spec.Ref); err != nil {
 		return err
 	}
@@ -28,8 +36,7 @@ func (b *Backend) Create(ctx context.Context, spec ams.InstanceSpec) error {
 	if !b.clustered && spec.Node != b.name {
 		return &ams.Error{Code: ams.ErrNotFound, Kind: "node", ID: spec.Node}
 	}
-	name := instanceName(spec.ID)
-	unlock, err := b.locks.lock(ctx, name)
+	unlock, err := b.locks.lock(ctx, instanceName(spec.ID))
 	if err != nil {
 		return err
 	}
@@ -39,7 +46,7 @@ func (b *Backend) Create(ctx context.Context, spec ams.InstanceSpec) error {
 	if err != nil {
 		return err
 	}
-	return b.make(ctx, h, spec, b.post(name, spec, sh))
+	return f(h, sh)
 }
 
 // make makes an instance, unless it is there.
@@ -99,12 +106,14 @@ func (b *Backend) blame(ctx context.Context, spec ams.InstanceSpec, failure erro
 	if !refused(failure) {
 		return failure
 	}
-	err := b.do(ctx, func(c server) error {
-		_, _, err := c.GetImage(spec.Fingerprint)
-		return err
-	})
-	if ams.CodeOf(err) == ams.ErrNotFound {
-		return &ams.Error{Code: ams.ErrNotFound, Kind: "image", ID: spec.Fingerprint}
+	if spec.Fingerprint != "" {
+		err := b.do(ctx, func(c server) error {
+			_, _, err := c.GetImage(spec.Fingerprint)
+			return err
+		})
+		if ams.CodeOf(err) == ams.ErrNotFound {
+			return &ams.Error{Code: ams.ErrNotFound, Kind: "image", ID: spec.Fingerprint}
+		}
 	}
 	if spec.VM {
 		nodes, err := b.Nodes(ctx)

@@ -1,6 +1,7 @@
 package lxd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -15,18 +16,25 @@ import (
 )
 
 const (
-	logDir     = "/var/lib/anbox/logs"
-	consoleLog = "console.log"
+	logDir  = "/var/lib/anbox/logs"
+	dataDir = "/var/lib/anbox/data"
 
-	maxLogs  = 100      // files that are listed
-	maxDepth = 4        // directories below logDir
-	maxLook  = 2000     // entries that are looked at
-	maxLog   = 64 << 20 // bytes that are read of one
+	maxLogs   = 100      // files below logDir that are listed
+	maxTraces = 32       // files that are listed of each kind of trace
+	maxDepth  = 4        // directories below logDir
+	maxLook   = 2000     // entries that are looked at in each place
+	maxLog    = 64 << 20 // bytes that are read of one
 )
 
+// traces are the directories in dataDir with what Android leaves of apps that hang
+// and of programs that crash.
+func traces() []string { return []string{"anr", "tombstones"} }
+
 // Logs implements ams.LogReader. It lists the regular files below
-// /var/lib/anbox/logs, 100 at most, by their paths in it, and as "console.log"
-// what LXD keeps of the instance's console, unless a file has that name.
+// /var/lib/anbox/logs, 100 at most, by their paths in it; as "anr/<file>" and
+// "tombstones/<file>" the newest 32 of each in /var/lib/anbox/data; as "console.log"
+// what LXD keeps of the instance's console, and as "container.log" what LXC or QEMU
+// write about it, unless a file has that name.
 func (b *Backend) Logs(ctx context.Context, ref ams.Ref) ([]ams.LogFile, error) {
 	if err := b.ownRef(ctx, ref); err != nil {
 		return nil, err
@@ -35,11 +43,14 @@ func (b *Backend) Logs(ctx context.Context, ref ams.Ref) ([]ams.LogFile, error) 
 	if err != nil {
 		return nil, err
 	}
-	if !slices.ContainsFunc(files, func(f ams.LogFile) bool { return f.Name == consoleLog }) {
-		size, err := b.consoleSize(ctx, ref)
+	for _, name := range keptNames() {
+		if slices.ContainsFunc(files, func(f ams.LogFile) bool { return f.Name == name }) {
+			continue
+		}
+		size, err := b.keptSize(ctx, ref, name)
 		switch {
 		case err == nil && size > 0:
-			files = append(files, ams.LogFile{Name: consoleLog, Size: size})
+			files = append(files, ams.LogFile{Name: name, Size: size})
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
 		}
@@ -58,41 +69,91 @@ func (b *Backend) ownRef(ctx context.Context, ref ams.Ref) error {
 	return b.own(ctx, ref)
 }
 
-// files lists the files below logDir.
-func (b *Backend) files(ctx context.Context, ref ams.Ref) (files []ams.LogFile, err error) {
+// files lists the files in the instance that are logs.
+func (b *Backend) files(ctx context.Context, ref ams.Ref) ([]ams.LogFile, error) {
 	fsys, done, err := b.open(ctx, ref)
 	if err != nil {
 		return nil, err
 	}
 	defer done()
-	looked := 0
-	var walk func(dir string, depth int) error
-	walk = func(dir string, depth int) error {
-		entries, err := fsys.ReadDir(path.Join(logDir, dir))
-		if err != nil {
-			return err
-		}
-		slices.SortFunc(entries, func(x, y fs.FileInfo) int { return strings.Compare(x.Name(), y.Name()) })
-		for _, e := range entries {
-			looked++
-			if looked > maxLook || len(files) == maxLogs {
-				return nil
-			}
-			name := path.Join(dir, e.Name())
-			switch {
-			case e.Mode().IsRegular():
-				files = append(files, ams.LogFile{Name: name, Size: min(e.Size(), maxLog)})
-			case e.IsDir() && depth < maxDepth:
-				_ = walk(name, depth+1) // what cannot be read is not listed
-			}
-		}
-		return nil
+	l := &lister{fsys: fsys}
+	if err := l.walk("", 0); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, b.classify(ctx, err)
 	}
-	err = walk("", 0)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+	for _, kind := range traces() {
+		l.newest(kind) // what cannot be read is not listed
 	}
-	return files, b.classify(ctx, err)
+	return l.files, b.classify(ctx, ctx.Err())
+}
+
+// lister lists files.
+type lister struct {
+	fsys   *sftp.Client
+	files  []ams.LogFile
+	looked int
+}
+
+// walk lists the files in a directory below logDir.
+func (l *lister) walk(dir string, depth int) error {
+	entries, err := l.fsys.ReadDir(path.Join(logDir, dir))
+	if err != nil {
+		return err
+	}
+	slices.SortFunc(entries, func(x, y fs.FileInfo) int { return strings.Compare(x.Name(), y.Name()) })
+	for _, e := range entries {
+		l.looked++
+		if l.looked > maxLook || len(l.files) == maxLogs {
+			return nil
+		}
+		name := path.Join(dir, e.Name())
+		switch {
+		case e.Mode().IsRegular():
+			l.add(name, e)
+		case e.IsDir() && depth < maxDepth:
+			_ = l.walk(name, depth+1) // what cannot be read is not listed
+		}
+	}
+	return nil
+}
+
+// newest lists the newest traces of a kind.
+func (l *lister) newest(kind string) {
+	entries, err := l.fsys.ReadDir(path.Join(dataDir, kind))
+	if err != nil {
+		return
+	}
+	entries = slices.DeleteFunc(entries, func(e fs.FileInfo) bool { return !e.Mode().IsRegular() })
+	slices.SortFunc(entries, func(x, y fs.FileInfo) int {
+		return cmp.Or(y.ModTime().Compare(x.ModTime()), strings.Compare(x.Name(), y.Name()))
+	})
+	for _, e := range entries[:min(maxTraces, len(entries))] {
+		l.add(path.Join(kind, e.Name()), e)
+	}
+}
+
+func (l *lister) add(name string, e fs.FileInfo) {
+	if !slices.ContainsFunc(l.files, func(f ams.LogFile) bool { return f.Name == name }) {
+		l.files = append(l.files, ams.LogFile{Name: name, Size: min(e.Size(), maxLog)})
+	}
+}
+
+// locate returns where a log is in the instance; it is ErrNotExist if it is not
+// there. A named pipe, which would never open, is none.
+func locate(fsys *sftp.Client, name string) (string, error) {
+	places := []string{path.Join(logDir, name)}
+	if dir, file := path.Split(name); file != "" && slices.Contains(traces(), strings.TrimSuffix(dir, "/")) {
+		places = append(places, path.Join(dataDir, name))
+	}
+	for _, p := range places {
+		info, err := fsys.Lstat(p)
+		switch {
+		case err == nil && info.Mode().IsRegular():
+			return p, nil
+		case err != nil && !errors.Is(err, fs.ErrNotExist):
+			return "", err
+		}
+	}
+	return "", fs.ErrNotExist
 }
 
 // open opens the instance's file system until done is called or ctx ends.
@@ -123,29 +184,15 @@ func (b *Backend) gone(ctx context.Context, ref ams.Ref, err error) error {
 	return b.classify(ctx, err)
 }
 
-// console opens what LXD keeps of the console; the caller closes the session.
-func (b *Backend) console(ctx context.Context, ref ams.Ref) (io.ReadCloser, *session, error) {
-	c, s, err := b.link.session(ctx, b.cfg.Project, "", false)
-	if err != nil {
-		return nil, nil, b.classify(ctx, err)
+// checkLog returns ErrNotFound for what cannot be the name of a log.
+func checkLog(name string) error {
+	if !fs.ValidPath(name) || name == "." || strings.Count(name, "/") > maxDepth {
+		return noLog(name)
 	}
-	r, err := c.GetInstanceConsoleLog(instanceName(ref.ID), nil)
-	if err != nil {
-		s.close()
-		return nil, nil, b.classify(ctx, err)
-	}
-	return r, s, nil
+	return nil
 }
 
-func (b *Backend) consoleSize(ctx context.Context, ref ams.Ref) (int64, error) {
-	r, s, err := b.console(ctx, ref)
-	if err != nil {
-		return 0, err
-	}
-	defer s.close()
-	n, err := io.Copy(io.Discard, io.LimitReader(r, maxLog))
-	return n, b.classify(ctx, err)
-}
+func noLog(name string) error { return &ams.Error{Code: ams.ErrNotFound, Kind: "log", ID: name} }
 
 // OpenLog implements ams.LogReader. Of a file that is larger, the first 64 MiB
 // are read. The reader ends with ctx.
@@ -153,17 +200,16 @@ func (b *Backend) OpenLog(ctx context.Context, ref ams.Ref, name string) (io.Rea
 	if err := b.ownRef(ctx, ref); err != nil {
 		return nil, err
 	}
-	missing := &ams.Error{Code: ams.ErrNotFound, Kind: "log", ID: name}
-	if !fs.ValidPath(name) || name == "." || strings.Count(name, "/") > maxDepth {
-		return nil, missing
+	if err := checkLog(name); err != nil {
+		return nil, err
 	}
 	fsys, done, err := b.open(ctx, ref)
 	if err != nil {
 		return nil, err
 	}
-	info, err := fsys.Lstat(path.Join(logDir, name))
-	if err == nil && info.Mode().IsRegular() { // a named pipe would never open
-		f, err := fsys.Open(path.Join(logDir, name))
+	where, err := locate(fsys, name)
+	if err == nil {
+		f, err := fsys.Open(where)
 		if err != nil {
 			done()
 			return nil, b.classify(ctx, err)
@@ -171,17 +217,17 @@ func (b *Backend) OpenLog(ctx context.Context, ref ams.Ref, name string) (io.Rea
 		return &logReader{Reader: io.LimitReader(f, maxLog), close: func() { _ = f.Close(); done() }}, nil
 	}
 	done()
-	if name != consoleLog {
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, b.classify(ctx, err)
-		}
-		return nil, missing
+	switch {
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, b.classify(ctx, err)
+	case !slices.Contains(keptNames(), name):
+		return nil, noLog(name)
 	}
-	r, s, err := b.console(ctx, ref)
-	if err != nil {
-		return nil, err
+	r, err := b.kept(ctx, ref, name)
+	if ams.CodeOf(err) == ams.ErrNotFound {
+		return nil, noLog(name)
 	}
-	return &logReader{Reader: io.LimitReader(r, maxLog), close: s.close}, nil
+	return r, err
 }
 
 type logReader struct {

@@ -80,6 +80,8 @@ type Backend struct {
 
 	awaited awaited
 
+	consoles consoles
+
 	life   context.Context // ends with Close
 	stop   context.CancelFunc
 	mu     sync.Mutex

@@ -105,6 +105,7 @@ func (b *Backend) Delete(ctx context.Context, ref ams.Ref) error {
 		i, err := b.get(ctx, ref)
 		switch {
 		case ams.CodeOf(err) == ams.ErrNotFound:
+			b.consoles.remove(name)
 			return nil
 		case err != nil:
 			return err
@@ -114,6 +115,7 @@ func (b *Backend) Delete(ctx context.Context, ref ams.Ref) error {
 		err = b.operate(ctx, h, "", func(c server) (client.Operation, error) { return c.DeleteInstance(name) })
 		if err == nil || ams.CodeOf(err) == ams.ErrNotFound {
 			b.known.remove(name)
+			b.consoles.remove(name)
 			return nil
 		}
 		if ctx.Err() != nil || try == tries {

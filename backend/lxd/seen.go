@@ -173,13 +173,13 @@ func on(p ams.Power) bool { return p == ams.PowerRunning || p == ams.PowerFrozen
 
 // halfMade reports whether an instance is stopped, was never started, and lacks
 // what LXD writes last when it makes one: that its templates are to be applied
-// when it starts.
+// when it starts. A copy may have had the map of its source from the beginning.
 func halfMade(i *api.Instance) bool {
 	idmap := i.Config["volatile.last_state.idmap"]
 	return i.StatusCode == api.Stopped &&
 		i.Config["volatile.apply_template"] == "" &&
 		i.Config["volatile.last_state.power"] == "" &&
-		(idmap == "" || idmap == "[]")
+		(idmap == "" || idmap == "[]" || i.Config[markSource] != "")
 }
 
 // stateAddress returns the first global IPv4 address of an instance, of eth0 if
