@@ -99,6 +99,10 @@ func next(in *Instance, s sight, now time.Time) step {
 	}
 }
 
+// labelDelay is how long a change of labels alone may wait: a burst of claims is not
+// slowed down by that.
+const labelDelay = 5 * time.Second
+
 func nextPrepared(s sight) step {
 	switch s.power {
 	case PowerAbsent:
@@ -340,6 +344,8 @@ func nextResting(in *Instance, s sight, now time.Time) step {
 		switch {
 		case in.Status != InstanceRunning:
 			return step{act: actSettle, status: InstanceRunning}
+		case in.Stale != upToDate && now.Before(in.UpdatedAt.Add(labelDelay)):
+			return step{act: actWait, until: in.UpdatedAt.Add(labelDelay)}
 		case in.Stale != upToDate:
 			return step{act: actConfigure}
 		}

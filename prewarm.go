@@ -18,6 +18,9 @@ const (
 	MaxPrewarm = 1000
 	// prewarming bounds how many of an application boot at a time.
 	prewarming = 4
+	// refillDelay is how long after a claim another one begins to boot: a burst of
+	// claims is not slowed down by that.
+	refillDelay = time.Second
 )
 
 // staleness is how much of an instance the backend does not know yet.
@@ -280,7 +283,9 @@ func (c *change) take(s, in *Instance) error {
 	} else {
 		c.stop = append(c.stop, instanceKey(s.ID))
 	}
-	c.wake = append(c.wake, wakePool(s.ApplicationID))
+	refill := wakePool(s.ApplicationID)
+	refill.after = refillDelay
+	c.wake = append(c.wake, refill)
 	*in = *s
 	return c.putInstance(*s)
 }

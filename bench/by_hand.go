@@ -20,11 +20,12 @@ type byHand struct {
 	c           client.InstanceServer
 	fingerprint string
 	guest       *android.Guest
+	version     *ams.Version // of the application; nil for a raw instance
 }
 
 func openByHand(socket, fingerprint string) (*byHand, error) {
 	c, err := client.ConnectLXDUnix(socket, nil)
-	return &byHand{c, fingerprint, android.New(android.Options{})}, err
+	return &byHand{c, fingerprint, android.New(android.Options{}), nil}, err
 }
 
 // launch makes n instances and returns how many seconds that took; then it
@@ -63,7 +64,7 @@ func (b *byHand) one(ctx context.Context, name string) error {
 		return err
 	}
 	return b.guest.Run(ctx, ams.GuestRun{
-		Phase:  ams.PhaseStart,
+		Phase:  ams.PhaseStart, Version: b.version,
 		Files:  map[string][]byte{"session.yaml": make([]byte, 120)},
 		Report: func(ams.GuestStep) {},
 		Exec:   func(_ context.Context, req ams.ExecRequest) (int, error) { return b.exec(name, req) },

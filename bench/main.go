@@ -49,6 +49,7 @@ func benchmarks() []benchmark {
 	return []benchmark{
 		{"launch.fake", launchFake},
 		{"launch.lxd", launchLXD},
+		{"launch.prewarmed", launchPrewarmed},
 		{"place.100", placeOn(100)},
 		{"place.1000", placeOn(1000)},
 		{"place.10000", placeOn(10000)},

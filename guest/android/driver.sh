@@ -195,9 +195,11 @@ standby() {
 }
 
 claim() {
-	watch_boot
-	boot_app
-	unwatch
+	if [ -n "$BOOT_PACKAGE" ]; then
+		watch_boot
+		boot_app
+		unwatch
+	fi
 	after_android
 }
 

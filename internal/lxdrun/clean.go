@@ -25,7 +25,7 @@ var reap string
 // once its standard input ends.
 func reaper(dir string) *exec.Cmd {
 	bridge := "amsb" + strings.TrimPrefix(filepath.Base(dir), prefix)
-	cmd := exec.Command("sh", "-c", reap, "reap", dir, bridge)
+	cmd := exec.Command("sh", "-c", reap, "reap", dir, bridge, filepath.Base(dir))
 	cmd.Dir = "/"
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH") + ":/usr/sbin:/sbin"}
 	// Out of reach of signals to the owner's process group.

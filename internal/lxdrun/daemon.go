@@ -30,6 +30,8 @@ type Options struct {
 	// BtrfsGiB, if not 0, makes the pool a btrfs one of that many gibibytes in a
 	// file; otherwise it is of the driver dir.
 	BtrfsGiB int
+
+	host *host // the machine of its own that it runs on; nil is this one
 }
 
 // Daemon is a private LXD daemon. Its methods are not safe for concurrent use.
@@ -38,6 +40,8 @@ type Daemon struct {
 	Socket string // path of its unix socket
 	Bridge string // name of its bridge, 15 bytes at most
 	Subnet string // address and prefix length of the bridge, "10.x.y.1/20"
+	// Address is where a member of a cluster listens, "10.x.y.z"; its port is 8443.
+	Address string
 
 	opts    Options
 	cmd     *exec.Cmd
@@ -116,7 +120,10 @@ func prepare(opts Options) (*Daemon, error) {
 		if d.Subnet, err = freeSubnet(); err != nil {
 			return err
 		}
-		return d.watch()
+		if err := d.watch(); err != nil {
+			return err
+		}
+		return opts.host.make(d)
 	}()
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
@@ -131,7 +138,7 @@ func (d *Daemon) start(ctx context.Context) error {
 		return err
 	}
 	defer logfile.Close() //nolint:errcheck // the child has its own descriptor
-	d.cmd = exec.Command("lxd", "--group", "root")
+	d.cmd = d.opts.host.command(d.Dir)
 	d.cmd.Env = d.Env()
 	d.cmd.Stdout, d.cmd.Stderr = logfile, logfile
 	// A session of its own: ^C at a terminal is for the owner, who then stops it.

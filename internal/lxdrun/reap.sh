@@ -1,7 +1,8 @@
-# reap DIR BRIDGE: waits until its input ends, then removes the LXD daemon of DIR:
-# its processes and instances, mounts, bridge and files. Doing it twice is harmless.
+# reap DIR BRIDGE NAMESPACE: waits until its input ends, then removes the LXD daemon
+# of DIR: its processes and instances, mounts, bridge, network namespace and files.
+# Doing it twice is harmless.
 cat >/dev/null
-dir=$1 bridge=$2
+dir=$1 bridge=$2 namespace=$3
 [ -d "$dir" ] || exit 0
 
 # The daemon and what it started carry LXD_DIR in their environment. Instances do
@@ -21,6 +22,7 @@ for m in $(awk -v d="$dir/" 'index($5, d) == 1 { l = $5 " " l } END { print l }'
 	umount -l "$m" 2>/dev/null
 done
 
+[ -e "/run/netns/$namespace" ] && ip netns delete "$namespace"
 [ -e "/sys/class/net/$bridge" ] && ip link delete "$bridge"
 
 # Control groups of instances whose monitors were killed. One in use, perhaps by

@@ -38,6 +38,28 @@ var shared = sync.OnceValues(func() (*lxdrun.Daemon, error) {
 	return d, cmd.Run()
 })
 
+// RequireCluster returns a cluster of three for this test alone, and stops it when
+// the test ends. Where LXD cannot run, it does as Check. It takes about seven seconds.
+func RequireCluster(t testing.TB) *lxdrun.Cluster {
+	t.Helper()
+	Check(t)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	c, err := lxdrun.StartCluster(ctx, 3)
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+		defer cancel()
+		for i, d := range c.Members {
+			if why := d.Died(); why != "" {
+				t.Errorf("member %d of the cluster has died: %s", i, why)
+			}
+		}
+		require.NoError(t, c.Stop(ctx))
+	})
+	return c
+}
+
 // Check ends the test where LXD cannot run: it fails if CI is "true" or
 // AMS_REQUIRE_LXD is "1", and is otherwise skipped with one line that says what
 // is missing.
