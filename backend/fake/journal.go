@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/openams/ams"
 )
@@ -19,6 +20,9 @@ type record struct {
 	RemoveImage    string    `json:",omitempty"`
 	Alias          *alias    `json:",omitempty"`
 	RemoveAlias    string    `json:",omitempty"`
+
+	Node       *ams.NodeInfo `json:",omitempty"` // one that has joined
+	RemoveNode string        `json:",omitempty"`
 }
 
 // openJournal replays the journal and opens it for appending.
@@ -78,6 +82,10 @@ func (b *Backend) apply(rec record) {
 		b.aliases[rec.Alias.Name] = rec.Alias
 	}
 	delete(b.aliases, rec.RemoveAlias)
+	if rec.Node != nil {
+		b.setNode(*rec.Node)
+	}
+	b.nodes = slices.DeleteFunc(b.nodes, func(n ams.NodeInfo) bool { return n.Name == rec.RemoveNode })
 }
 
 // saveInstance appends an instance's state to the journal. b.mu is held.

@@ -10,7 +10,7 @@ import (
 var _ ams.NodeKeeper = (*Backend)(nil)
 
 // AddNode implements ams.NodeKeeper. It takes JoinTime, and the node is like those
-// that a cluster has without being told. Nodes are not kept in Options.File.
+// that a cluster has without being told.
 func (b *Backend) AddNode(ctx context.Context, join ams.NodeJoin) error {
 	return b.call(ctx, VerbAddNode, join.Name, func() error {
 		b.mu.Lock()
@@ -31,7 +31,10 @@ func (b *Backend) AddNode(ctx context.Context, join ams.NodeJoin) error {
 		n.Address = fmt.Sprintf("10.63.%d.%d", number/250, number%250+1)
 		n.Pool, n.NetworkMTU = join.StoragePool, join.NetworkMTU
 		b.SetNode(n)
-		return nil
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.save(record{Node: &n})
+		return b.broken
 	})
 }
 
@@ -60,6 +63,9 @@ func (b *Backend) RemoveNode(ctx context.Context, name string, force bool) error
 			return err
 		}
 		b.RemoveNodeBehindBack(name)
-		return nil
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.save(record{RemoveNode: name})
+		return b.broken
 	})
 }

@@ -35,17 +35,22 @@ func (b *Backend) Nodes(ctx context.Context) (nodes []ams.NodeInfo, err error) {
 	return nodes, err
 }
 
-// SetNode adds a node, or replaces the one of the same name. Nodes are not kept
-// in Options.File.
+// SetNode adds a node, or replaces the one of the same name. It is not kept in
+// Options.File, as one is that AddNode has added.
 func (b *Backend) SetNode(info ams.NodeInfo) {
 	b.mu.Lock()
-	if n := b.node(info.Name); n != nil {
-		*n = info
-	} else {
-		b.nodes = append(b.nodes, info)
-	}
+	b.setNode(info)
 	b.mu.Unlock()
 	b.tellNode(info.Name)
+}
+
+// setNode adds a node, or replaces the one of the same name. b.mu is held.
+func (b *Backend) setNode(info ams.NodeInfo) {
+	if n := b.node(info.Name); n != nil {
+		*n = info
+		return
+	}
+	b.nodes = append(b.nodes, info)
 }
 
 // SetOnline loses a node, or brings it back with everything that is on it. It

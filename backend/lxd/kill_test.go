@@ -30,7 +30,7 @@ func TestKill(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts and kills LXD many times")
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
 	defer cancel()
 	d, err := lxdrun.Start(ctx, lxdrun.Options{})
 	require.NoError(t, err)
@@ -57,7 +57,7 @@ func TestKill(t *testing.T) {
 			}
 		}
 	}
-	verbs := []string{"create", "start", "publish", "delete", "import"}
+	verbs := []string{"create", "start", "publish", "delete", "import", "configure", "copy"}
 	for n, after := range []time.Duration{0, 20, 60, 120, 250} {
 		for m, verb := range verbs {
 			spec := ams.InstanceSpec{
@@ -68,7 +68,25 @@ func TestKill(t *testing.T) {
 				CPUs:        1,
 				Disk:        1 << 30,
 			}
+			changed, copied := spec, spec
+			changed.Memory, changed.Labels = 128<<20, map[string]string{"name": verb}
+			copied.ID += "-copy"
 			steps := map[string]func() error{
+				"configure": func() error { return b.Configure(ctx, changed) },
+				"write": func() error {
+					exit, err := b.Exec(ctx, spec.Ref, ams.ExecRequest{Command: []string{"sh", "-c", "mkdir -p /var/lib/anbox/logs; for n in 1 2 3; do head -c 5000000 /dev/urandom >/var/lib/anbox/logs/data$n; done; echo kept >/var/lib/anbox/logs/zz"}})
+					if err == nil && exit != 0 {
+						err = fmt.Errorf("writing: exit %d", exit)
+					}
+					return err
+				},
+				"copy": func() error { return b.Copy(ctx, copied, spec.Ref) },
+				"look": func() error {
+					if read(t, b, copied.Ref, "zz") != "kept\n" {
+						return errors.New("the copy is not whole")
+					}
+					return errors.Join(b.Start(ctx, copied.Ref), b.Stop(ctx, copied.Ref, true, 0), b.Delete(ctx, copied.Ref))
+				},
 				"create": func() error { return b.Create(ctx, spec) },
 				"start":  func() error { return b.Start(ctx, spec.Ref) },
 				"stop":   func() error { return b.Stop(ctx, spec.Ref, true, 0) },
@@ -88,7 +106,7 @@ func TestKill(t *testing.T) {
 				"unpublish": func() error { return b.DeleteImage(ctx, cluster, "published") },
 				"unimport":  func() error { return b.DeleteImage(ctx, cluster, "imported") },
 			}
-			for _, step := range []string{"create", "start", "stop", "publish", "delete", "import", "unpublish", "unimport"} {
+			for _, step := range []string{"create", "start", "write", "configure", "stop", "copy", "look", "publish", "delete", "import", "unpublish", "unimport"} {
 				if step != verb {
 					require.NoError(t, again(steps[step]), "%s, when %s was interrupted", step, verb)
 					continue

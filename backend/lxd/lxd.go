@@ -4,7 +4,11 @@
 // and user.ams.op; every image carries ams.cluster and ams.alias in the name of
 // its file, and every alias a description with the cluster. What lacks the mark is
 // never touched. An instance's labels are its user.ams.label.<key>, for people to
-// read.
+// read, and a copy has the id of its source in user.ams.copy.
+//
+// Of an instance's configuration limits.cpu, limits.cpu.allowance, limits.memory
+// and the labels are this package's, and of its devices those whose names begin with
+// "ams-", and the address of eth0. The rest is for people to change.
 //
 // LXD copies an image to further members of a cluster before an import or a
 // publication ends: cluster.images_minimal_replica, by default 3, says how many
