@@ -190,6 +190,8 @@ func (e *engine) look(ctx context.Context, in *Instance, s *sight) error {
 	switch {
 	case errors.Is(err, ErrNotFound):
 		s.power = PowerAbsent
+	case errors.Is(err, ErrUnavailable) && in.Resting && e.nodeAway(ctx, in.Node):
+		s.power = PowerUnknown
 	case err != nil:
 		return err
 	case seen.Power == PowerUnknown && !in.Resting:
@@ -198,6 +200,17 @@ func (e *engine) look(ctx context.Context, in *Instance, s *sight) error {
 		s.power = seen.Power
 	}
 	return nil
+}
+
+// nodeAway reports whether a node is known not to answer.
+func (e *engine) nodeAway(ctx context.Context, name string) bool {
+	away := false
+	err := e.m.view(ctx, func(tx Tx) error {
+		n, err := tx.Nodes().Get(name)
+		away = err == nil && n.Status == NodeOffline
+		return err
+	})
+	return err == nil && away
 }
 
 func (e *engine) ref(in *Instance) Ref { return Ref{Cluster: e.mark, ID: in.ID, Node: in.Node} }
