@@ -64,7 +64,7 @@ func (b *byHand) one(ctx context.Context, name string) error {
 		return err
 	}
 	return b.guest.Run(ctx, ams.GuestRun{
-		Phase:  ams.PhaseStart, Version: b.version,
+		Phase: ams.PhaseStart, Version: b.version,
 		Files:  map[string][]byte{"session.yaml": make([]byte, 120)},
 		Report: func(ams.GuestStep) {},
 		Exec:   func(_ context.Context, req ams.ExecRequest) (int, error) { return b.exec(name, req) },
