@@ -102,6 +102,8 @@ func TestNothingHeld(t *testing.T) {
 	_, err = b.ImportImage(t.Context(), "held-test", "held", ams.ImageFiles{Meta: o.open(t, 0)})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, b.DeleteImage(context.Background(), "held-test", "held")) }()
+	_, err = b.Exec(t.Context(), ref, ams.ExecRequest{Command: []string{"sh", "-c", "mkdir -p /var/lib/anbox/logs; echo >/var/lib/anbox/logs/system.log"}})
+	require.NoError(t, err)
 	round := func() {
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
@@ -129,6 +131,12 @@ func TestNothingHeld(t *testing.T) {
 		defer cancelShort()
 		_, err = b.Exec(short, ref, ams.ExecRequest{Command: []string{"sleep", "100"}})
 		require.ErrorIs(t, err, context.DeadlineExceeded)
+		for _, name := range []string{"container.log", "system.log"} {
+			following, cancelFollowing := context.WithTimeout(ctx, 300*time.Millisecond)
+			require.NoError(t, b.FollowLog(following, ref, name, 10, io.Discard))
+			cancelFollowing()
+		}
+		require.ErrorIs(t, b.FollowLog(ctx, ref, "no-such.log", 10, io.Discard), ams.ErrNotFound)
 		require.ErrorIs(t, b.Watch(short, "held-test", func(string) {}), context.DeadlineExceeded)
 	}
 	for range 3 {
