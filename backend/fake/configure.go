@@ -62,8 +62,8 @@ func (b *Backend) fits(i *instance) error {
 	if n := b.node(i.Node); i.GPU != "" && !slices.ContainsFunc(n.GPUs, func(g ams.GPU) bool { return g.PCIAddress == i.GPU }) {
 		return ams.Errorf(ams.ErrUnavailable, "node %q has no GPU at %s", i.Node, i.GPU)
 	}
-	for _, other := range b.instances {
-		if other.Name == i.Name || other.Node != i.Node {
+	for _, other := range b.onNode[i.Node] {
+		if other.Name == i.Name {
 			continue
 		}
 		if i.Fixed != "" && other.Fixed == i.Fixed {

@@ -63,9 +63,10 @@ type Backend struct {
 
 	mu        sync.Mutex
 	nodes     []ams.NodeInfo
-	instances map[string]*instance // by name
-	images    map[string]*image    // by fingerprint
-	aliases   map[string]*alias    // by name
+	instances map[string]*instance            // by name; see hold and drop
+	onNode    map[string]map[string]*instance // the same, by node
+	images    map[string]*image               // by fingerprint
+	aliases   map[string]*alias               // by name
 	locks     map[string]*lock
 	faults    map[string]*fault
 	guest     []*GuestFault
@@ -95,6 +96,7 @@ func Open(opts Options) (*Backend, error) {
 	b := &Backend{
 		opts:      opts,
 		instances: map[string]*instance{},
+		onNode:    map[string]map[string]*instance{},
 		images:    map[string]*image{},
 		aliases:   map[string]*alias{},
 		locks:     map[string]*lock{},

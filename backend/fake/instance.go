@@ -91,11 +91,29 @@ func (b *Backend) finds(ref ams.Ref) (*instance, error) {
 	return i, nil
 }
 
+// hold adds an instance, or replaces the one of its name. b.mu is held.
+func (b *Backend) hold(i *instance) {
+	b.drop(i.Name)
+	b.instances[i.Name] = i
+	if b.onNode[i.Node] == nil {
+		b.onNode[i.Node] = map[string]*instance{}
+	}
+	b.onNode[i.Node][i.Name] = i
+}
+
+// drop takes an instance away. b.mu is held.
+func (b *Backend) drop(name string) {
+	if i := b.instances[name]; i != nil {
+		delete(b.onNode[i.Node], name)
+		delete(b.instances, name)
+	}
+}
+
 // removeInstance forgets an instance. b.mu is held.
 func (b *Backend) removeInstance(i *instance) {
 	i.stop()
 	i.Power = ams.PowerAbsent
-	delete(b.instances, i.Name)
+	b.drop(i.Name)
 	b.save(record{RemoveInstance: i.Name})
 }
 
@@ -137,7 +155,7 @@ func (b *Backend) create(ctx context.Context, verb string, spec ams.InstanceSpec
 		if b.instances[made.Name] != nil {
 			return ams.Errorf(ams.ErrExists, "the name %q is taken", made.Name)
 		}
-		b.instances[made.Name] = made
+		b.hold(made)
 		b.saveInstance(made)
 		return cmp.Or(err, b.broken)
 	})

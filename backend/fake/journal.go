@@ -66,13 +66,13 @@ func (b *Backend) replay(r io.Reader) (cut bool, end int64, err error) {
 
 func (b *Backend) apply(rec record) {
 	if i := rec.Instance; i != nil {
-		b.instances[i.Name] = i
+		b.hold(i)
 		if power := i.Power; i.on() {
 			i.run(b.newAddress(cmp.Or(i.Address, i.Fixed)))
 			i.Power = power
 		}
 	}
-	delete(b.instances, rec.RemoveInstance)
+	b.drop(rec.RemoveInstance)
 	if rec.Image != nil {
 		b.images[rec.Image.Fingerprint] = rec.Image
 		b.publishes++

@@ -103,7 +103,7 @@ func (b *Backend) AddForeignInstance(name string) {
 	}
 	i := &instance{Name: name, Foreign: true, Node: b.nodes[0].Name}
 	i.run(b.newAddress(""))
-	b.instances[name] = i
+	b.hold(i)
 	b.saveInstance(i)
 }
 
