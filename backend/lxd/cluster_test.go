@@ -53,6 +53,8 @@ func TestCluster(t *testing.T) {
 		require.Equal(t, members[n].Address, node.Address)
 		require.Positive(t, node.Capacity.CPUs)
 		require.Positive(t, node.Capacity.DiskFree)
+		require.Equal(t, "10.77.0.1/20", node.Subnet)
+		require.NotEmpty(t, node.NUMA)
 	}
 
 	o := &operator{image: lxdtest.ImageFile(t)}
@@ -66,6 +68,7 @@ func TestCluster(t *testing.T) {
 			Fingerprint: image.Fingerprint,
 			CPUs:        1,
 			Memory:      128 << 20,
+			Address:     "10.77.0.77", // each member has a network of its own
 		}
 		refs = append(refs, spec.Ref)
 		require.NoError(t, b.Create(ctx, spec))
@@ -81,6 +84,11 @@ func TestCluster(t *testing.T) {
 		seen, err := b.Get(ctx, spec.Ref)
 		require.NoError(t, err)
 		require.Equal(t, node.Name, seen.Node)
+		require.Eventually(t, func() bool {
+			seen, err := b.Get(ctx, spec.Ref)
+			require.NoError(t, err)
+			return seen.Address == spec.Address
+		}, 30*time.Second, 50*time.Millisecond)
 	}
 	bad := ams.InstanceSpec{Ref: ams.Ref{Cluster: cluster, ID: "bad", Node: "lxd9"}, Attempt: "1", Fingerprint: image.Fingerprint}
 	require.ErrorIs(t, b.Create(ctx, bad), ams.ErrNotFound)
@@ -119,7 +127,8 @@ func TestCluster(t *testing.T) {
 		if err != nil {
 			return false
 		}
-		return len(nodes) == 3 && !nodes[2].Online && nodes[2].Capacity.CPUs > 0
+		return len(nodes) == 3 && !nodes[2].Online && nodes[2].Capacity.CPUs > 0 &&
+			nodes[2].Subnet == "10.77.0.1/20" && len(nodes[2].NUMA) > 0
 	}, time.Minute, 500*time.Millisecond, "the member is offline")
 	lost := bad
 	lost.Node = "lxd2"
