@@ -15,7 +15,6 @@ import (
 	"fmt"
 	"io"
 	"math/big"
-	"net"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -41,7 +40,8 @@ func TestCluster(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
-	members, cfg := startCluster(ctx, t)
+	m, cfg := startCluster(t)
+	members := m.Members
 	b := open(t, cfg)
 
 	nodes, err := b.Nodes(ctx)
@@ -50,9 +50,11 @@ func TestCluster(t *testing.T) {
 	for n, node := range nodes {
 		require.Equal(t, fmt.Sprint("lxd", n), node.Name)
 		require.True(t, node.Online)
-		require.Equal(t, "127.0.0.1", node.Address)
+		require.Equal(t, members[n].Address, node.Address)
 		require.Positive(t, node.Capacity.CPUs)
 		require.Positive(t, node.Capacity.DiskFree)
+		require.Equal(t, "10.77.0.1/20", node.Subnet)
+		require.NotEmpty(t, node.NUMA)
 	}
 
 	o := &operator{image: lxdtest.ImageFile(t)}
@@ -66,6 +68,7 @@ func TestCluster(t *testing.T) {
 			Fingerprint: image.Fingerprint,
 			CPUs:        1,
 			Memory:      128 << 20,
+			Address:     "10.77.0.77", // each member has a network of its own
 		}
 		refs = append(refs, spec.Ref)
 		require.NoError(t, b.Create(ctx, spec))
@@ -81,6 +84,11 @@ func TestCluster(t *testing.T) {
 		seen, err := b.Get(ctx, spec.Ref)
 		require.NoError(t, err)
 		require.Equal(t, node.Name, seen.Node)
+		require.Eventually(t, func() bool {
+			seen, err := b.Get(ctx, spec.Ref)
+			require.NoError(t, err)
+			return seen.Address == spec.Address
+		}, 30*time.Second, 50*time.Millisecond)
 	}
 	bad := ams.InstanceSpec{Ref: ams.Ref{Cluster: cluster, ID: "bad", Node: "lxd9"}, Attempt: "1", Fingerprint: image.Fingerprint}
 	require.ErrorIs(t, b.Create(ctx, bad), ams.ErrNotFound)
@@ -119,7 +127,8 @@ func TestCluster(t *testing.T) {
 		if err != nil {
 			return false
 		}
-		return len(nodes) == 3 && !nodes[2].Online && nodes[2].Capacity.CPUs > 0
+		return len(nodes) == 3 && !nodes[2].Online && nodes[2].Capacity.CPUs > 0 &&
+			nodes[2].Subnet == "10.77.0.1/20" && len(nodes[2].NUMA) > 0
 	}, time.Minute, 500*time.Millisecond, "the member is offline")
 	lost := bad
 	lost.Node = "lxd2"
@@ -196,56 +205,16 @@ func together(calls ...func() error) []error {
 }
 
 // startCluster starts three daemons and returns how to reach them over TLS.
-func startCluster(ctx context.Context, t *testing.T) ([]*lxdrun.Daemon, lxd.Config) {
-	var members []*lxdrun.Daemon
-	t.Cleanup(func() {
-		// Force is needed for the last ones: they have no quorum.
-		for _, d := range members {
-			_ = d.Kill()
-			require.NoError(t, d.Stop(context.Background()))
-		}
-	})
-	start := func(preseed string) *lxdrun.Daemon {
-		d, err := lxdrun.Start(ctx, lxdrun.Options{Preseed: preseed})
-		require.NoError(t, err)
-		members = append(members, d)
-		return d
-	}
-	first := freeAddress(t)
-	d := start(fmt.Sprintf(`
-config: {core.https_address: "%s"}
-cluster: {server_name: lxd0, enabled: true}
-storage_pools:
-- @POOL@
-profiles:
-- name: default
-  config: {boot.host_shutdown_timeout: "5"}
-  devices:
-    root: {type: disk, path: /, pool: default}
-`, first))
-	c := lxdtest.Connect(t, d)
-	server, etag, err := c.GetServer()
-	require.NoError(t, err)
-	server.Config["cluster.offline_threshold"] = "11"
-	require.NoError(t, c.UpdateServer(server.Writable(), etag))
-	for n := 1; n < 3; n++ {
-		name := fmt.Sprint("lxd", n)
-		op, err := c.CreateClusterMember(api.ClusterMembersPost{ServerName: name})
-		require.NoError(t, err)
-		made := op.Get()
-		token, err := made.ToClusterJoinToken()
-		require.NoError(t, err)
-		start(fmt.Sprintf(`
-cluster: {enabled: true, server_name: %s, server_address: "%s", cluster_token: "%s", member_config: []}
-`, name, freeAddress(t), token.String()))
-	}
+func startCluster(t *testing.T) (*lxdrun.Cluster, lxd.Config) {
+	m := lxdtest.RequireCluster(t)
+	c := lxdtest.Connect(t, m.Members[0])
 	cert, key := newCertificate(t)
 	block, _ := pem.Decode([]byte(cert))
 	trust := api.CertificatesPost{Certificate: base64.StdEncoding.EncodeToString(block.Bytes)}
 	trust.Name, trust.Type = "ams", "client"
 	require.NoError(t, c.CreateCertificate(trust))
-	return members, lxd.Config{
-		URL:        "https://" + first,
+	return m, lxd.Config{
+		URL:        "https://" + m.Members[0].Address + ":8443",
 		ClientCert: cert,
 		ClientKey:  key,
 		ServerCert: serverCertificate(t, c),
@@ -257,13 +226,6 @@ func serverCertificate(t *testing.T, c client.InstanceServer) string {
 	s, _, err := c.GetServer()
 	require.NoError(t, err)
 	return s.Environment.Certificate
-}
-
-func freeAddress(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer l.Close() //nolint:errcheck // it is only the address that is wanted
-	return l.Addr().String()
 }
 
 func newCertificate(t *testing.T) (cert, key string) {

@@ -28,6 +28,8 @@ type server interface {
 	GetProfile(name string) (*api.Profile, string, error)
 	GetStoragePool(name string) (*api.StoragePool, string, error)
 	GetStoragePoolResources(name string) (*api.ResourcesStoragePool, error)
+	GetNetwork(name string) (*api.Network, string, error)
+	GetNetworkState(name string) (*api.NetworkState, error)
 	GetNetworkLeases(name string) ([]api.NetworkLease, error)
 
 	GetInstance(name string) (*api.Instance, string, error)

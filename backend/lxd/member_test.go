@@ -20,7 +20,7 @@ func TestMembers(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
-	_, cfg := startCluster(ctx, t)
+	_, cfg := startCluster(t)
 	b := open(t, cfg)
 	o := &operator{image: lxdtest.ImageFile(t)}
 	image, err := b.ImportImage(ctx, cluster, "base", ams.ImageFiles{Meta: o.open(t, 0)})

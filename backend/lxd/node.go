@@ -40,18 +40,28 @@ func (n *nodeCache) get(name string) ams.NodeInfo {
 }
 
 // Nodes implements ams.Backend. A daemon that is not clustered is one node, named
-// as the server is. A member that does not answer within 10 s is offline; an
-// offline one has the capacity last seen of it.
+// as the server is. A member that does not answer within 10 s is offline; of an
+// offline one there is what was last seen of it by this Backend.
+//
+// Graphics cards are those of AMD, Intel and NVIDIA that can render. Video
+// processing units are NETINT's, with eight slots each. The subnet is that of the
+// instances' eth0, as the Config or the profiles have it, where that is a bridge
+// managed by LXD with an IPv4 address and DHCP; LXD uses the same one on each
+// member. CPUs that are isolated from the scheduler are not counted.
 func (b *Backend) Nodes(ctx context.Context) ([]ams.NodeInfo, error) {
+	network, err := b.uplink(ctx)
+	if err != nil {
+		return nil, err
+	}
 	if !b.clustered {
-		info, err := b.inspect(ctx, "", ams.NodeInfo{Name: b.name})
+		info, err := b.inspect(ctx, "", network, ams.NodeInfo{Name: b.name})
 		if err != nil {
 			return nil, err
 		}
 		return []ams.NodeInfo{info}, nil
 	}
 	var members []api.ClusterMember
-	err := b.do(ctx, func(c server) (err error) {
+	err = b.do(ctx, func(c server) (err error) {
 		members, err = c.GetClusterMembers()
 		return err
 	})
@@ -65,7 +75,7 @@ func (b *Backend) Nodes(ctx context.Context) ([]ams.NodeInfo, error) {
 		all.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			list[n] = b.member(ctx, m)
+			list[n] = b.member(ctx, network, m)
 		})
 	}
 	all.Wait()
@@ -74,7 +84,7 @@ func (b *Backend) Nodes(ctx context.Context) ([]ams.NodeInfo, error) {
 }
 
 // member returns what is seen of a member of the cluster.
-func (b *Backend) member(ctx context.Context, m api.ClusterMember) ams.NodeInfo {
+func (b *Backend) member(ctx context.Context, network string, m api.ClusterMember) ams.NodeInfo {
 	info := b.nodes.get(m.ServerName)
 	info.Name, info.Architecture, info.Online = m.ServerName, m.Architecture, false
 	if u, err := url.Parse(m.URL); err == nil {
@@ -85,7 +95,7 @@ func (b *Backend) member(ctx context.Context, m api.ClusterMember) ams.NodeInfo 
 	}
 	ctx, cancel := context.WithTimeout(ctx, nodeTime)
 	defer cancel()
-	seen, err := b.inspect(ctx, m.ServerName, info)
+	seen, err := b.inspect(ctx, m.ServerName, network, info)
 	if err != nil {
 		return info
 	}
@@ -93,8 +103,9 @@ func (b *Backend) member(ctx context.Context, m api.ClusterMember) ams.NodeInfo 
 	return seen
 }
 
-// inspect asks a daemon, or a member if target is set, what it has.
-func (b *Backend) inspect(ctx context.Context, target string, info ams.NodeInfo) (ams.NodeInfo, error) {
+// inspect asks a daemon, or a member if target is set, what it has. The network is
+// that of the instances.
+func (b *Backend) inspect(ctx context.Context, target, network string, info ams.NodeInfo) (ams.NodeInfo, error) {
 	err := b.doOn(ctx, target, func(c server) error {
 		s, _, err := c.GetServer()
 		if err != nil {
@@ -114,13 +125,11 @@ func (b *Backend) inspect(ctx context.Context, target string, info ams.NodeInfo)
 		if info.Address == "" {
 			info.Address = hostOf(s.Environment.Addresses)
 		}
-		info.Capacity = ams.Capacity{
-			CPUs:     int(r.CPU.Total),
-			Memory:   ams.Size(r.Memory.Total),
-			Disk:     ams.Size(p.Space.Total),
-			DiskFree: ams.Size(p.Space.Total - min(p.Space.Used, p.Space.Total)),
-		}
-		return nil
+		detect(&info, r)
+		info.Pool = b.cfg.Pool
+		info.Capacity.Disk = ams.Size(p.Space.Total)
+		info.Capacity.DiskFree = ams.Size(p.Space.Total - min(p.Space.Used, p.Space.Total))
+		return b.detectNetwork(c, network, &info)
 	})
 	return info, err
 }

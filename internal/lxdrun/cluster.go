@@ -34,10 +34,8 @@ networks:
   type: bridge
   config:
     ipv4.address: 10.77.0.1/20
-    ipv4.nat: "false"
-    ipv4.firewall: "false"
+    ipv4.nat: "true"
     ipv6.address: none
-    ipv6.firewall: "false"
 storage_pools:
 - {name: default, driver: dir}
 profiles:
@@ -145,7 +143,7 @@ func (c *Cluster) start(ctx context.Context, config string) (*Daemon, error) {
 	for range 9 + len(c.Members) {
 		address = address.Next()
 	}
-	h := &host{link: c.link, address: netip.PrefixFrom(address, c.network.Bits()).String()}
+	h := &host{link: c.link, address: netip.PrefixFrom(address, c.network.Bits()).String(), gateway: c.network.Addr().String()}
 	d, err := prepare(Options{
 		Preseed: strings.NewReplacer("@ADDRESS@", address.String(), "@PASSWORD@", TrustPassword).Replace(config),
 		host:    h,
@@ -158,6 +156,21 @@ func (c *Cluster) start(ctx context.Context, config string) (*Daemon, error) {
 		return nil, err
 	}
 	return d, d.preseed(ctx)
+}
+
+// Cut takes a daemon off the switch, as a broken cable does: what is sent to it, or
+// by it, is lost, and nobody is told.
+func (c *Cluster) Cut(ctx context.Context, d *Daemon) error { return c.cable(ctx, d, "down") }
+
+// Mend undoes Cut.
+func (c *Cluster) Mend(ctx context.Context, d *Daemon) error { return c.cable(ctx, d, "up") }
+
+func (c *Cluster) cable(ctx context.Context, d *Daemon, state string) error {
+	out, err := exec.CommandContext(ctx, "ip", "link", "set", hostEnd(d.Dir), state).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("ip link set %s: %w: %s", state, err, out)
+	}
+	return nil
 }
 
 // token is what a new member joins with.

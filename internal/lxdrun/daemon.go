@@ -125,10 +125,14 @@ func prepare(opts Options) (*Daemon, error) {
 		}
 		return opts.host.make(d)
 	}()
-	if err != nil {
+	switch {
+	case err == nil:
+		return d, nil
+	case d.leash == nil:
 		return nil, errors.Join(err, os.RemoveAll(dir))
+	default:
+		return nil, errors.Join(err, d.remove())
 	}
-	return d, nil
 }
 
 // start runs the daemon's program and waits until it answers.

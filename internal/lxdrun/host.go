@@ -12,6 +12,7 @@ import (
 type host struct {
 	link    string // the switch's bridge on this machine
 	address string // of the host, with its prefix length
+	gateway string // this machine's address on the switch
 }
 
 // enter runs the daemon inside the namespace, with a /sys that shows it.
@@ -32,7 +33,7 @@ func (h *host) make(d *Daemon) error {
 	if h == nil {
 		return nil
 	}
-	namespace, end := filepath.Base(d.Dir), "amsv"+strings.TrimPrefix(filepath.Base(d.Dir), prefix)
+	namespace, end := filepath.Base(d.Dir), hostEnd(d.Dir)
 	d.Address, _, _ = strings.Cut(h.address, "/")
 	for _, args := range []string{
 		"netns add " + namespace,
@@ -41,6 +42,7 @@ func (h *host) make(d *Daemon) error {
 		"-n " + namespace + " link set lo up",
 		"-n " + namespace + " addr add " + h.address + " dev eth0",
 		"-n " + namespace + " link set eth0 up",
+		"-n " + namespace + " route add default via " + h.gateway,
 	} {
 		if out, err := exec.Command("ip", strings.Fields(args)...).CombinedOutput(); err != nil {
 			return fmt.Errorf("ip %s: %w: %s", args, err, out)
@@ -48,3 +50,6 @@ func (h *host) make(d *Daemon) error {
 	}
 	return nil
 }
+
+// hostEnd is the name of the switch's end of a host's cable, 15 bytes at most.
+func hostEnd(dir string) string { return "amsv" + strings.TrimPrefix(filepath.Base(dir), prefix) }

@@ -24,6 +24,9 @@ func TestMain(m *testing.M) {
 	if image == "" {
 		os.Exit(m.Run())
 	}
+	if image == "cluster" {
+		ownCluster()
+	}
 	d, err := lxdrun.Start(context.Background(), lxdrun.Options{})
 	for _, args := range [][]string{{"image", "import", image, "--alias", "test"}, {"launch", "test", os.Getenv("LXDRUN_TEST_NAME")}} {
 		if err == nil {
@@ -78,3 +81,46 @@ func TestOrphan(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, groups)
 }
+
+// ownCluster runs a cluster, says where its daemons are, and waits.
+func ownCluster() {
+	c, err := lxdrun.StartCluster(context.Background(), 2)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	for _, d := range c.Members {
+		fmt.Println(d.Dir)
+	}
+	select {}
+}
+
+func TestOrphanCluster(t *testing.T) {
+	lxdtest.Check(t)
+	owner := exec.CommandContext(t.Context(), os.Args[0])
+	owner.Env = append(os.Environ(), "LXDRUN_TEST_OWN=cluster")
+	owner.Stderr = os.Stderr
+	out, err := owner.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, owner.Start())
+	in := bufio.NewScanner(out)
+	var dirs []string
+	for range 2 {
+		require.True(t, in.Scan(), "the owner failed")
+		dirs = append(dirs, in.Text())
+		require.FileExists(t, namespace(in.Text()))
+	}
+	require.NoError(t, owner.Process.Kill())
+	require.Error(t, owner.Wait())
+	for _, dir := range dirs {
+		require.Eventually(t, func() bool {
+			_, err := os.Stat(dir)
+			return os.IsNotExist(err)
+		}, 20*time.Second, 100*time.Millisecond, "a member outlives its owner")
+		gone(t, dir, "amsv"+filepath.Base(dir)[len("amslxd-"):])
+		require.NoFileExists(t, namespace(dir))
+	}
+}
+
+// namespace is the file of a daemon's network namespace.
+func namespace(dir string) string { return filepath.Join("/run/netns", filepath.Base(dir)) }

@@ -22,7 +22,11 @@ for m in $(awk -v d="$dir/" 'index($5, d) == 1 { l = $5 " " l } END { print l }'
 	umount -l "$m" 2>/dev/null
 done
 
+# A namespace lives on while connections in it that nobody closed time out; its
+# cable need not.
 [ -e "/run/netns/$namespace" ] && ip netns delete "$namespace"
+cable=amsv${namespace#amslxd-}
+[ -e "/sys/class/net/$cable" ] && ip link delete "$cable"
 [ -e "/sys/class/net/$bridge" ] && ip link delete "$bridge"
 
 # Control groups of instances whose monitors were killed. One in use, perhaps by
