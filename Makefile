@@ -16,6 +16,8 @@ bench: ## Measure; the table is also written to build/bench.json.
 	@scripts/setup.sh
 	@go run ./bench
 
-chaos: ## Kill the program many more times than the tests do: make chaos KILLS=1000
+chaos: ## Long campaigns: make chaos KILLS=1000 CHAOS=10m SEED=1
 	@scripts/setup.sh
-	AMS_KILLS=$(or $(KILLS),1000) go test -count=1 -timeout 6h -v -run 'Kill' ./internal/killtest
+	GOGC=400 go test -count=1 -timeout 1h -v -run TestCampaign . -campaign.nodes 200 -campaign.instances 20000 -campaign.time 1h -campaign.seed $(or $(SEED),1)
+	AMS_CHAOS=$(or $(CHAOS),10m) AMS_SEED=$(SEED) go test -count=1 -timeout 1h -v -run TestChaosOnCluster ./internal/killtest
+	AMS_KILLS=$(or $(KILLS),1000) go test -count=1 -timeout 6h -v -run 'TestKills' ./internal/killtest

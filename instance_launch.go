@@ -100,6 +100,7 @@ func (c *change) placeLaunch(m *Manager, in *Instance, node string) error {
 	err := in.withEncoder(func() error {
 		d := in.demand()
 		d.Node = node
+		d.optional = in.GPUEncoder && in.VideoEncoder == EncoderGPUPreferred
 		if in.Want == WantPrepared {
 			d.Charge = in.Resources.stopped()
 		}

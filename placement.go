@@ -26,6 +26,9 @@ func (c *change) place(m *Manager, d *Demand) (string, error) {
 		}
 		for range maxStale {
 			name, ok := m.placer.Place(d, Strategy(text))
+			if !ok && d.optional {
+				return "", errNoRoom
+			}
 			if !ok {
 				break
 			}
@@ -48,6 +51,9 @@ func (c *change) place(m *Manager, d *Demand) (string, error) {
 	}
 	return choose(nodes, d, Strategy(text), m.cfg.Scheduler)
 }
+
+// errNoRoom is the answer to an optional demand.
+var errNoRoom = Errorf(ErrNoCapacity, "no node has room for it")
 
 // picture gives the placer the node rows, once.
 func (m *Manager) picture(tx Tx) error {

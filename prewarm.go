@@ -193,6 +193,7 @@ func (c *change) standby(m *Manager, app *Application) error {
 	}
 	return in.withEncoder(func() error {
 		d := in.demand()
+		d.optional = in.GPUEncoder && in.VideoEncoder == EncoderGPUPreferred
 		chosen, err := c.place(m, &d)
 		if err != nil {
 			return err

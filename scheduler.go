@@ -30,6 +30,7 @@ type Demand struct {
 	Tags         []string // all of them must be on the node
 
 	resident bool // it is on the node already, and needs more
+	optional bool // the instance can do with less: that nothing fits need not be certain, nor explained
 }
 
 // Scheduler chooses among the nodes that have room, instead of the setting

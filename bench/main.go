@@ -50,6 +50,7 @@ func benchmarks() []benchmark {
 		{"launch.fake", launchFake},
 		{"launch.lxd", launchLXD},
 		{"launch.prewarmed", launchPrewarmed},
+		{"services.100", services100},
 		{"place.100", placeOn(100)},
 		{"place.1000", placeOn(1000)},
 		{"place.10000", placeOn(10000)},

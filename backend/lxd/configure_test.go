@@ -36,10 +36,10 @@ func TestConfigured(t *testing.T) {
 	}
 	full.Labels = map[string]string{"name": "one"}
 	devices := map[string]map[string]string{
-		"eth0":                        {"type": "nic", "name": "eth0", "network": d.Bridge, "ipv4.address": full.Address},
-		"ams-gpu":                     {"type": "gpu", "gputype": "physical", "pci": "0000:65:00.0"},
-		"ams-proxy-tcp-0.0.0.0-10940": {"type": "proxy", "bind": "host", "listen": "tcp:0.0.0.0:10940-10942", "connect": "tcp:127.0.0.1:22-24"},
-		"ams-proxy-udp-::-10950":      {"type": "proxy", "bind": "host", "listen": "udp:[::]:10950", "connect": "udp:127.0.0.1:53"},
+		"eth0":                  {"type": "nic", "name": "eth0", "network": d.Bridge, "ipv4.address": full.Address},
+		"ams-gpu":               {"type": "gpu", "gputype": "physical", "pci": "0000:65:00.0"},
+		"ams-proxy-tcp-0.0.0.0": {"type": "proxy", "bind": "host", "listen": "tcp:0.0.0.0:10940-10942", "connect": "tcp:127.0.0.1:22-24"},
+		"ams-proxy-udp-::":      {"type": "proxy", "bind": "host", "listen": "udp:[::]:10950", "connect": "udp:127.0.0.1:53"},
 	}
 	shows := func() *api.Instance {
 		t.Helper()

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -57,8 +58,8 @@ func (b *Backend) shape(ctx context.Context, spec ams.InstanceSpec, base map[str
 		}
 		maps.Copy(s.devices, cards)
 	}
-	for _, p := range spec.Proxies {
-		name, device, err := proxyDevice(spec, p)
+	for _, group := range together(spec.Proxies) {
+		name, device, err := proxyDevice(spec, group)
 		if err != nil {
 			return shape{}, err
 		}
@@ -118,34 +119,56 @@ func cpuSet(set string) string {
 	return set
 }
 
-// proxyDevice returns the device of a proxy and its name. In a virtual machine
-// nothing of LXD's can pass connections on: the kernel does, to a fixed address.
-func proxyDevice(spec ams.InstanceSpec, p ams.Proxy) (name string, device map[string]string, err error) {
+// together groups proxies that one device can stand for: those of a protocol and of an
+// address to listen on. LXD takes a second to start a device, however many ports it
+// has. The price is that a change of one cuts the connections of its group.
+func together(proxies []ams.Proxy) [][]ams.Proxy {
+	var groups [][]ams.Proxy
+	for _, p := range proxies {
+		i := slices.IndexFunc(groups, func(g []ams.Proxy) bool { return g[0].Protocol == p.Protocol && g[0].Listen == p.Listen })
+		if i < 0 {
+			i, groups = len(groups), append(groups, nil)
+		}
+		groups[i] = append(groups[i], p)
+	}
+	return groups
+}
+
+// proxyDevice returns the device of a group of proxies and its name. In a virtual
+// machine nothing of LXD's can pass connections on: the kernel does, to a fixed address.
+func proxyDevice(spec ams.InstanceSpec, group []ams.Proxy) (name string, device map[string]string, err error) {
 	to := "127.0.0.1"
 	if spec.VM {
 		if to = spec.Address; to == "" {
 			return "", nil, ams.Errorf(ams.ErrUnsupported, "a virtual machine without an address cannot have proxies")
 		}
 	}
+	group = slices.SortedFunc(slices.Values(group), func(a, b ams.Proxy) int { return a.NodePort - b.NodePort })
+	var listen, connect []string
+	for _, p := range group {
+		listen = append(listen, ports(p.NodePort, p.Count))
+		connect = append(connect, ports(p.Port, p.Count))
+	}
+	first := group[0]
 	device = map[string]string{
 		"type":    "proxy",
 		"bind":    "host",
-		"listen":  fmt.Sprintf("%s:%s", p.Protocol, ports(p.Listen, p.NodePort, p.Count)),
-		"connect": fmt.Sprintf("%s:%s", p.Protocol, ports(to, p.Port, p.Count)),
+		"listen":  fmt.Sprintf("%s:%s", first.Protocol, net.JoinHostPort(first.Listen, strings.Join(listen, ","))),
+		"connect": fmt.Sprintf("%s:%s", first.Protocol, net.JoinHostPort(to, strings.Join(connect, ","))),
 	}
 	if spec.VM {
 		device["nat"] = "true"
 	}
-	return fmt.Sprintf("%sproxy-%s-%s-%d", prefix, p.Protocol, p.Listen, p.NodePort), device, nil
+	return fmt.Sprintf("%sproxy-%s-%s", prefix, first.Protocol, first.Listen), device, nil
 }
 
-// ports returns a range of ports of an address.
-func ports(host string, first, count int) string {
+// ports returns a range of ports.
+func ports(first, count int) string {
 	text := strconv.Itoa(first)
 	if count > 1 {
 		text += "-" + strconv.Itoa(first+count-1)
 	}
-	return net.JoinHostPort(host, text)
+	return text
 }
 
 // checkShape checks what becomes part of devices and limits.

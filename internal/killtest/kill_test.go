@@ -53,9 +53,11 @@ type killer struct {
 	model  *model
 	rand   *rand.Rand
 	kills  int
+	calm   func() // called before the last life
 	// When to kill: one in eight at most so long after the process began, the
 	// others within this time after it has begun to work.
 	early, least, most time.Duration
+	until              time.Time // kill until then, however often that is; zero is not
 }
 
 // newKiller reads the environment: AMS_KILLS is how often to kill, and AMS_SEED
@@ -95,8 +97,12 @@ func newKiller(t *testing.T, kills, short int) *killer {
 // run kills so many lives and lets the last one come to rest.
 func (k *killer) run() {
 	began := time.Now()
-	for k.orders.Life = 1; k.orders.Life <= k.kills; k.orders.Life++ {
+	for k.orders.Life = 1; k.orders.Life <= k.kills || time.Now().Before(k.until); k.orders.Life++ {
 		k.life(k.delay())
+	}
+	k.kills = k.orders.Life - 1
+	if k.calm != nil {
+		k.calm()
 	}
 	lives := time.Since(began)
 	k.orders.Workers = 0

@@ -281,9 +281,15 @@ func (w *load) launch(r *rand.Rand) {
 		Resources: ams.Resources{CPUs: 1, Memory: 3 * ams.Gigabyte},
 		NoStart:   r.IntN(4) == 0,
 	}
-	if r.IntN(3) > 0 {
+	if r.IntN(3) == 0 {
+		req.Services = []ams.Service{{Port: 22, Protocols: []string{"tcp"}}}
+	}
+	switch source := w.pick(r, &w.instances); {
+	case source != "" && r.IntN(6) == 0:
+		req.Source = source
+	case r.IntN(3) > 0:
 		req.Application = w.pick(r, &w.apps)
-	} else {
+	default:
 		req.Image = w.pick(r, &w.images)
 	}
 	w.request(r, ask{What: launch, NoStart: req.NoStart}, func() (ams.Operation, error) {
