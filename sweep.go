@@ -7,13 +7,13 @@ import (
 
 const (
 	sweepInterval = 10 * time.Minute
-	firstSweep    = time.Minute // after the start, which has better things to do
+	firstSweep    = time.Minute // after the start, at most: that has better things to do
 )
 
 // sweepLoop forgets what is over: old operations, old events, blobs that nothing
 // refers to.
 func (e *engine) sweepLoop(ctx context.Context) {
-	if !pause(ctx, firstSweep) {
+	if !pause(ctx, min(firstSweep, e.m.cfg.BlobAge)) {
 		return
 	}
 	for {

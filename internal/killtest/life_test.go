@@ -47,6 +47,8 @@ func live() error {
 		err = l.openFake()
 	case "lxd":
 		cfg.Guest = android.New(android.Options{})
+		// What LXD makes of a request whose sender was killed is found later.
+		cfg.OrphanAge, cfg.CompareInterval = 30*time.Second, 5*time.Second
 		l.backend, err = lxd.Open(context.Background(), lxd.Config{Socket: l.orders.Socket})
 	}
 	if err != nil {
