@@ -27,7 +27,7 @@ type Options struct {
 	// Timeout bounds how long a scrape reads the store. Default 5 seconds.
 	Timeout time.Duration
 	// MaxApplications bounds how many applications have series of their own: the
-	// oldest do. Default 1000.
+	// oldest do. Default 1000; a negative number is no bound.
 	MaxApplications int
 	// Logger gets why a scrape could not read the store. Defaults to
 	// slog.Default().

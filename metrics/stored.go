@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -116,6 +117,9 @@ func (s *stored) read(ctx context.Context, m *ams.Manager, applications int, rea
 // add adds a gauge, also under its deprecated name. The labels are those of the
 // family, in order.
 func (r *scrape) add(name string, value float64, labels ...string) {
+	for i := range labels {
+		labels[i] = strings.ToValidUTF8(labels[i], "?") // else it could not be shown
+	}
 	r.series = append(r.series, prometheus.MustNewConstMetric(r.families[name], prometheus.GaugeValue, value, labels...))
 	if twin, ok := twins[name]; ok {
 		r.add(twin, value, labels...)
