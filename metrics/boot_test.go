@@ -2,6 +2,7 @@ package metrics_test
 
 import (
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"sync"
 	"testing"
@@ -37,7 +38,10 @@ func TestBootTimes(t *testing.T) {
 			"container_boot_time_seconds_count 3", "container_boot_time_seconds_sum 16", "instance_claim_time_seconds_count 0")
 
 		require.NoError(t, w.Applications.SetPrewarm(t.Context(), "candy", 1))
+		synctest.Wait()
+		w.shows(`prewarmed_wanted{application="candy"} 1`, `prewarmed_ready{application="candy"} 0`)
 		sleep()
+		w.shows(`prewarmed_ready{application="candy"} 1`, "instances_total 2")
 		w.launch(ams.LaunchRequest{})
 		w.shows("instance_claim_time_seconds_count 1", "instance_claim_time_seconds_sum 0.05", "instance_boot_time_seconds_count 3")
 	})
@@ -77,7 +81,7 @@ func TestScrapesBounded(t *testing.T) {
 		for range 10 {
 			all.Go(func() {
 				rec := httptest.NewRecorder()
-				handler.ServeHTTP(rec, httptest.NewRequest("GET", "/metrics", nil))
+				handler.ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 				mu.Lock()
 				defer mu.Unlock()
 				codes[rec.Code]++

@@ -116,7 +116,6 @@ func (c *Collector) Collect(out chan<- prometheus.Metric) {
 	series, err := c.stored.read(ctx, m, c.opts.MaxApplications, c.readers.all())
 	if err != nil {
 		c.opts.Logger.Warn("reading the store for metrics failed", "error", err)
-		series = nil
 	}
 	for _, s := range series {
 		out <- s

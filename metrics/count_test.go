@@ -3,6 +3,7 @@ package metrics_test
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -12,7 +13,7 @@ import (
 	"github.com/openams/ams"
 	"github.com/openams/ams/backend/fake"
 	"github.com/openams/ams/metrics"
-	"github.com/openams/ams/storage/mem"
+	"github.com/openams/ams/storage/sqlite"
 )
 
 func newFake() *fake.Backend { return fake.New(cluster()) }
@@ -65,7 +66,10 @@ func (t countingTable) Count(f ams.InstanceFilter) (int, error) {
 // on how many instances there are.
 func TestManyInstances(t *testing.T) {
 	const nodes, applications, instances = 40, 20, 100_000
-	store := &counting{Store: mem.New()}
+	durable, err := sqlite.Open(filepath.Join(t.TempDir(), "ams.db"), nil)
+	require.NoError(t, err)
+	defer durable.Close()
+	store := &counting{Store: durable}
 	fill(t, store, nodes, applications, instances)
 	m, err := ams.New(ams.Config{Store: store, Backend: newFake(), Blobs: blobs(store.Store)})
 	require.NoError(t, err)

@@ -96,7 +96,8 @@ type scrape struct {
 }
 
 // read computes all series. It reads the rows of nodes and of so many
-// applications; everything else is counted by the store.
+// applications; everything else is counted by the store. It returns none where any
+// of them cannot be computed.
 func (s *stored) read(ctx context.Context, m *ams.Manager, applications int, readers map[string]int64) ([]prometheus.Metric, error) {
 	r := &scrape{stored: s, ctx: ctx, m: m}
 	for _, step := range []func() error{

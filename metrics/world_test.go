@@ -7,6 +7,7 @@ import (
 	"flag"
 	"io"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -108,7 +109,7 @@ func (w *world) scrape() string { return scrape(w.t, w.collector) }
 func scrape(t *testing.T, c *metrics.Collector) string {
 	t.Helper()
 	rec := httptest.NewRecorder()
-	c.Handler().ServeHTTP(rec, httptest.NewRequest("GET", "/metrics", nil))
+	c.Handler().ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	require.Equal(t, 200, rec.Code, rec.Body)
 	return rec.Body.String()
 }

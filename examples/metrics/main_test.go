@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"testing"
 	"testing/synctest"
@@ -25,7 +26,7 @@ func TestServe(t *testing.T) {
 		go func() { ended <- m.Run(ctx) }()
 		require.NoError(t, m.Ready(ctx))
 		w := httptest.NewRecorder()
-		handler.ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+		handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 		require.Contains(t, w.Body.String(), "\nams_cluster_nodes_total 3\n")
 		cancel()
 		require.NoError(t, <-ended)
