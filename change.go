@@ -17,6 +17,7 @@ type change struct {
 	stop   []string   // keys whose run is to be broken off
 	ended  []string   // operations
 	fresh  []fresh    // instances that need not be looked at
+	boots  []BootInfo // for the observer
 	placer *Placer    // of the Manager
 	nodes  []string   // that were changed, and that the placer knows as they will be
 	rows   []Instance // as they were stored
@@ -82,6 +83,9 @@ func (m *Manager) committed(c *change) {
 			m.observer.Committed(e)
 		}
 	}
+	for _, b := range c.boots {
+		m.observer.Booted(b)
+	}
 	for _, f := range c.fresh {
 		m.engine.fresh.Store(f.id, f)
 	}
@@ -143,6 +147,24 @@ func (c *change) finish(id string, err error) error {
 	c.events = append(c.events, Event{Time: c.now, Type: EventOperation, Kind: "operation", ID: id, Action: string(op.Status), Message: op.Message})
 	c.ended = append(c.ended, id)
 	return c.Operations().Put(op)
+}
+
+// booted has the observer told that an instance runs as an operation wanted it to.
+// It comes before the operation is finished.
+func (c *change) booted(m *Manager, in *Instance) error {
+	if m.observer.Booted == nil || in.Operation == "" {
+		return nil
+	}
+	op, err := c.Operations().Get(in.Operation)
+	if err != nil || op.Done() {
+		return ignoreNotFound(err)
+	}
+	c.boots = append(c.boots, BootInfo{
+		Instance: in.ID, Request: op.Description,
+		Prewarmed: in.Attempt == in.ID && op.Description == launching, // standby gives it that mark
+		Took:      max(0, c.now.Sub(op.CreatedAt)),                    // the clock may have been set back
+	})
+	return nil
 }
 
 // seal takes it back that an operation can be cancelled: its work is done, and

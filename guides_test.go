@@ -15,6 +15,7 @@ func TestGuidesQuoteExamples(t *testing.T) {
 	for guide, files := range map[string][]string{
 		"docs/guides/applications.md": {"example_application_test.go", "example_test.go"},
 		"docs/guides/images.md":       {"example_image_test.go"},
+		"docs/guides/metrics.md":      {"examples/metrics/main.go"},
 	} {
 		text, err := os.ReadFile(guide)
 		require.NoError(t, err)

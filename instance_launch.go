@@ -11,6 +11,9 @@ import (
 // Instances is the service for instances.
 type Instances struct{ m *Manager }
 
+// launching describes the operation of a launch.
+const launching = "launch instance"
+
 // Launch makes an instance, places it on a node, and starts it. It returns when
 // the request is committed; the operation ends when the instance is running (or
 // prepared, with NoStart), and fails when it cannot be brought there within
@@ -54,7 +57,7 @@ func (s *Instances) Launch(ctx context.Context, req LaunchRequest) (Operation, e
 		if err := c.launch(m, &in, &req); err != nil {
 			return err
 		}
-		return c.newOperation(opID, "launch instance", true, instanceResources(&in))
+		return c.newOperation(opID, launching, true, instanceResources(&in))
 	})
 	if err != nil {
 		return Operation{}, wrapName(err, "instance", req.Name)

@@ -13,6 +13,9 @@ type Observer struct {
 	Called func(CallInfo)
 	// Compared is called after each comparison of the store with the backend.
 	Compared func(CompareInfo)
+	// Booted is called after the commit that made an instance running which a
+	// launch, a start or a restart had asked for.
+	Booted func(BootInfo)
 }
 
 // CallInfo tells of one call of the backend or the guest.
@@ -32,4 +35,12 @@ type CompareInfo struct {
 	Deleted  int // orphans deleted
 	HeldBack int // orphans and vanished rows left alone for want of an operator's word
 	Took     time.Duration
+}
+
+// BootInfo tells of an instance that runs as it was asked to.
+type BootInfo struct {
+	Instance  string        // its id
+	Request   string        // "launch instance", "start instance" or "restart instance"
+	Prewarmed bool          // the launch has claimed one that stood by
+	Took      time.Duration // from the request to running, also across a restart of the program
 }

@@ -179,6 +179,9 @@ func (c *change) settle(m *Manager, in *Instance, to InstanceStatus) error {
 	var outcome error
 	switch to {
 	case InstanceRunning:
+		if err := c.booted(m, in); err != nil {
+			return err
+		}
 		in.Want, in.ErrorMessage = WantRunning, ""
 		if in.Lifetime > 0 && in.Expires.IsZero() {
 			in.Expires = c.now.Add(in.Lifetime)

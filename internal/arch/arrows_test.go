@@ -12,7 +12,7 @@ import (
 // each other; what wires them together lives elsewhere.
 var implementations = []string{
 	"backend/lxd", "backend/fake", "storage/sqlite", "storage/mem", "guest/android", "simplestreams",
-	"api", "rest", "client", "aar",
+	"metrics", "api", "rest", "client", "aar",
 }
 
 // The packages that only tests import.
@@ -91,6 +91,23 @@ func TestImplementationsDoNotKnowEachOther(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestOnlyMetricsKnowsPrometheus keeps the client library with those who want it.
+func TestOnlyMetricsKnowsPrometheus(t *testing.T) {
+	knows := 0
+	for _, p := range goList(t, "./...") {
+		for _, i := range p.Imports {
+			switch {
+			case !under(i, "github.com/prometheus"):
+			case short(p.ImportPath) == "metrics":
+				knows++
+			default:
+				t.Errorf("%s imports %s: only package metrics does", short(p.ImportPath), i)
+			}
+		}
+	}
+	require.NotZero(t, knows)
 }
 
 // partOf returns the implementation that a package belongs to, or "".
