@@ -60,7 +60,6 @@ type server interface {
 var _ server = client.InstanceServer(nil)
 
 const (
-	dialTime = 10 * time.Second
 	idleTime = time.Minute
 
 	handshakeTime = time.Minute // of a stream
@@ -72,6 +71,9 @@ const (
 type link struct {
 	cfg    Config
 	shared *http.Transport
+	tls    *tls.Config // nil for a unix socket
+	host   string      // what stands for the cluster: the host and port of the URL
+	route  route
 }
 
 // newLink checks the configuration and connects to nothing yet.
@@ -82,9 +84,14 @@ func newLink(cfg Config) (*link, error) {
 		l.shared.DialContext = l.dial
 		return l, nil
 	}
-	if u, err := url.Parse(cfg.URL); err != nil || u.Scheme != "https" || u.Host == "" {
-		return nil, ams.Errorf(ams.ErrInvalid, "URL %q: must be https://host:port", cfg.URL)
+	for _, text := range append([]string{cfg.URL}, cfg.URLs...) {
+		u, err := url.Parse(text)
+		if err != nil || u.Scheme != "https" || u.Host == "" {
+			return nil, ams.Errorf(ams.ErrInvalid, "URL %q: must be https://host:port", text)
+		}
+		l.route.given = append(l.route.given, hostPort(u))
 	}
+	l.host = l.route.given[0]
 	if cfg.ServerCert == "" {
 		return nil, ams.Errorf(ams.ErrInvalid, "ServerCert must be set with a URL")
 	}
@@ -94,7 +101,8 @@ func newLink(cfg Config) (*link, error) {
 	// The client knows best how to trust a daemon; it makes a transport per
 	// connection, so its first one is the one that is kept.
 	_, err := client.ConnectLXD(cfg.URL, l.args(func(t *http.Transport) client.HTTPTransporter {
-		l.shared = t.Clone()
+		l.shared, l.tls = t.Clone(), t.TLSClientConfig
+		l.shared.DialContext, l.shared.DialTLSContext = l.dial, l.dialTLS
 		l.shared.DisableKeepAlives = false
 		l.shared.MaxIdleConnsPerHost, l.shared.IdleConnTimeout = maxIdle, idleTime
 		return &session{own: t}
@@ -125,15 +133,6 @@ func (l *link) base() string {
 
 func (l *link) close() { l.shared.CloseIdleConnections() }
 
-// dial connects to the unix socket, or to where the URL says.
-func (l *link) dial(ctx context.Context, network, addr string) (net.Conn, error) {
-	if l.cfg.URL == "" {
-		network, addr = "unix", l.cfg.Socket
-	}
-	d := net.Dialer{Timeout: dialTime}
-	return d.DialContext(ctx, network, addr)
-}
-
 // session is one use of LXD's client. The client's calls take no context; in a
 // session all of them end with the session's, its websockets included, and what
 // they leave open is closed with it. A session costs no round trip.
@@ -141,11 +140,12 @@ type session struct {
 	link    *link
 	ctx     context.Context
 	end     context.CancelFunc
-	own     *http.Transport // made by the client; only websockets are dialled with it
-	streams bool            // websockets may be opened
+	own     *http.Transport // made by the client; only streams are dialled with it
+	streams bool            // streams may be opened
 
-	mu   sync.Mutex
-	open map[io.Closer]bool
+	mu    sync.Mutex
+	open  map[io.Closer]bool
+	spent bool // a request was sent whose body cannot be read again
 }
 
 // errNoStreams refuses the event stream which the client opens before each
@@ -158,6 +158,9 @@ func (l *link) session(ctx context.Context, project, target string, streams bool
 	s.ctx, s.end = context.WithCancel(ctx)
 	wrap := func(t *http.Transport) client.HTTPTransporter {
 		t.DialContext = s.dial
+		if t.TLSClientConfig != nil {
+			t.DialTLSContext = s.dialTLS
+		}
 		s.own = t
 		return s
 	}
@@ -183,6 +186,9 @@ func (l *link) session(ctx context.Context, project, target string, streams bool
 
 // RoundTrip implements http.RoundTripper over the connections that are kept.
 func (s *session) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.Body != nil && req.Body != http.NoBody && req.GetBody == nil {
+		s.spend()
+	}
 	resp, err := s.link.shared.RoundTrip(req.WithContext(s.ctx))
 	if err != nil {
 		return nil, err
@@ -198,10 +204,19 @@ func (s *session) Transport() *http.Transport { return s.own }
 
 // dial connects a stream that ends with the session.
 func (s *session) dial(_ context.Context, network, addr string) (net.Conn, error) {
+	return s.stream(network, addr, s.link.dial)
+}
+
+// dialTLS is dial for streams that are secured by who dials.
+func (s *session) dialTLS(_ context.Context, network, addr string) (net.Conn, error) {
+	return s.stream(network, addr, s.link.dialTLS)
+}
+
+func (s *session) stream(network, addr string, dial func(context.Context, string, string) (net.Conn, error)) (net.Conn, error) {
 	if !s.streams {
 		return nil, errNoStreams
 	}
-	conn, err := s.link.dial(s.ctx, network, addr)
+	conn, err := dial(s.ctx, network, addr)
 	if err != nil {
 		return nil, err
 	}
@@ -219,6 +234,18 @@ func (p *patient) SetDeadline(t time.Time) error {
 		t = time.Now().Add(handshakeTime)
 	}
 	return p.Conn.SetDeadline(t)
+}
+
+func (s *session) spend() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.spent = true
+}
+
+func (s *session) isSpent() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.spent
 }
 
 func (s *session) track(c io.Closer) {
@@ -258,14 +285,39 @@ func (b *Backend) do(ctx context.Context, f func(server) error) error {
 }
 
 // doOn is do, directed at a member of the cluster if target is set.
+//
+// Where there are several members and the connection to one is lost, f is called
+// again, and another member is asked. This may ask for a thing twice that was done
+// already: every verb of this package may be, for its objects have names that were
+// chosen before, and a verb looks at what there is when LXD refuses. An upload,
+// which cannot be read again, is not sent twice.
 func (b *Backend) doOn(ctx context.Context, target string, f func(server) error) error {
+	for try := 1; ; try++ {
+		spent, err := b.once(ctx, target, f)
+		if !spent && lost(err) && ctx.Err() == nil && try < len(b.link.route.order()) {
+			continue
+		}
+		return b.classify(ctx, err)
+	}
+}
+
+// once calls f with a client, and reports whether it must not be called again.
+func (b *Backend) once(ctx context.Context, target string, f func(server) error) (spent bool, err error) {
 	if err := ctx.Err(); err != nil {
-		return err
+		return false, err
 	}
 	c, s, err := b.link.session(ctx, b.cfg.Project, target, false)
 	if err != nil {
-		return b.classify(ctx, err)
+		return false, err
 	}
 	defer s.close()
-	return b.classify(ctx, f(c))
+	err = f(c)
+	return s.isSpent(), err
+}
+
+// lost reports whether an error is that of a connection: neither LXD's nor ours.
+func lost(err error) bool {
+	var own *ams.Error
+	var answer api.StatusError
+	return err != nil && !errors.As(err, &own) && !errors.As(err, &answer)
 }

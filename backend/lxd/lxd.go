@@ -51,9 +51,13 @@ type Config struct {
 	Socket string
 
 	// URL is that of a daemon, or of any member of a cluster, that is used over
-	// the network instead: "https://host:8443". The three that follow are PEM and
-	// must be set with it; ServerCert is the daemon's or the cluster's certificate.
+	// the network instead: "https://host:8443". URLs are those of further members
+	// of the same cluster, to be tried when that one does not answer; those that
+	// the cluster tells of itself are tried after them. ClientCert, ClientKey and
+	// ServerCert are PEM and must be set with a URL; ServerCert is the daemon's or
+	// the cluster's certificate, and members must show it.
 	URL        string
+	URLs       []string
 	ClientCert string
 	ClientKey  string
 	ServerCert string
@@ -102,6 +106,10 @@ func Open(ctx context.Context, cfg Config) (*Backend, error) {
 	cfg.Profiles = slices.Clone(cfg.Profiles)
 	if len(cfg.Profiles) == 0 {
 		cfg.Profiles = []string{"default"}
+	}
+	cfg.URLs = slices.Clone(cfg.URLs)
+	if cfg.URL == "" && len(cfg.URLs) > 0 {
+		cfg.URL, cfg.URLs = cfg.URLs[0], cfg.URLs[1:]
 	}
 	if cfg.URL == "" {
 		cfg.Socket = cmp.Or(cfg.Socket, defaultSocket())
@@ -169,7 +177,14 @@ func (b *Backend) look(ctx context.Context) error {
 		if _, _, err := c.GetStoragePool(b.cfg.Pool); err != nil {
 			return ams.Errorf(ams.CodeOf(b.classify(ctx, err)), "storage pool %q: %w", b.cfg.Pool, err)
 		}
-		return nil
+		if !b.clustered {
+			return nil
+		}
+		members, err := c.GetClusterMembers()
+		if err == nil {
+			b.link.learn(members)
+		}
+		return err
 	})
 }
 

@@ -68,6 +68,7 @@ func (b *Backend) Nodes(ctx context.Context) ([]ams.NodeInfo, error) {
 	if err != nil {
 		return nil, err
 	}
+	b.link.learn(members)
 	list := make([]ams.NodeInfo, len(members))
 	slots := make(chan struct{}, nodeCalls)
 	var all sync.WaitGroup
