@@ -207,13 +207,18 @@ func together(calls ...func() error) []error {
 // startCluster starts three daemons and returns how to reach them over TLS.
 func startCluster(t *testing.T) (*lxdrun.Cluster, lxd.Config) {
 	m := lxdtest.RequireCluster(t)
+	return m, clusterConfig(t, m)
+}
+
+// clusterConfig makes a cluster trust a client, and returns how that reaches it.
+func clusterConfig(t *testing.T, m *lxdrun.Cluster) lxd.Config {
 	c := lxdtest.Connect(t, m.Members[0])
 	cert, key := newCertificate(t)
 	block, _ := pem.Decode([]byte(cert))
 	trust := api.CertificatesPost{Certificate: base64.StdEncoding.EncodeToString(block.Bytes)}
 	trust.Name, trust.Type = "ams", "client"
 	require.NoError(t, c.CreateCertificate(trust))
-	return m, lxd.Config{
+	return lxd.Config{
 		URL:        "https://" + m.Members[0].Address + ":8443",
 		ClientCert: cert,
 		ClientKey:  key,

@@ -24,14 +24,31 @@ import (
 type server interface {
 	GetServer() (*api.Server, string, error)
 	GetServerResources() (*api.Resources, error)
-	GetClusterMembers() ([]api.ClusterMember, error)
+	UpdateServer(server api.ServerPut, etag string) error
 	GetProfile(name string) (*api.Profile, string, error)
+	UpdateProfile(name string, profile api.ProfilePut, etag string) error
+	GetStoragePoolNames() ([]string, error)
+	CreateStoragePool(pool api.StoragePoolsPost) error
+	DeleteStoragePool(name string) error
+	GetNetworks() ([]api.Network, error)
+	DeleteNetwork(name string) error
 	GetStoragePool(name string) (*api.StoragePool, string, error)
 	GetStoragePoolResources(name string) (*api.ResourcesStoragePool, error)
 	GetNetwork(name string) (*api.Network, string, error)
 	GetNetworkState(name string) (*api.NetworkState, error)
 	GetNetworkLeases(name string) ([]api.NetworkLease, error)
 
+	GetCluster() (*api.Cluster, string, error)
+	UpdateCluster(cluster api.ClusterPut, etag string) (client.Operation, error)
+	GetClusterMembers() ([]api.ClusterMember, error)
+	CreateClusterMember(member api.ClusterMembersPost) (client.Operation, error)
+	DeleteClusterMember(name string, force bool) error
+	GetCertificates() ([]api.Certificate, error)
+	GetCertificateFingerprints() ([]string, error)
+	CreateCertificate(certificate api.CertificatesPost) error
+	DeleteCertificate(fingerprint string) error
+
+	GetInstancesAllProjects(kind api.InstanceType) ([]api.Instance, error)
 	GetInstance(name string) (*api.Instance, string, error)
 	GetInstanceFull(name string) (*api.InstanceFull, string, error)
 	GetInstanceConsoleLog(name string, args *client.InstanceConsoleLogArgs) (io.ReadCloser, error)
@@ -50,6 +67,7 @@ type server interface {
 	DeleteImageAlias(name string) error
 
 	GetOperations() ([]api.Operation, error)
+	DeleteOperation(id string) error
 	GetOperationWait(id string, timeout int) (*api.Operation, string, error)
 	GetOperationWebsocket(id, secret string) (*websocket.Conn, error)
 	RawQuery(method, path string, data any, etag string) (*api.Response, string, error)

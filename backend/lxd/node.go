@@ -39,6 +39,12 @@ func (n *nodeCache) get(name string) ams.NodeInfo {
 	return n.seen[name]
 }
 
+func (n *nodeCache) forget(name string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	delete(n.seen, name)
+}
+
 // Nodes implements ams.Backend. A daemon that is not clustered is one node, named
 // as the server is. A member that does not answer within 10 s is offline; of an
 // offline one there is what was last seen of it by this Backend.

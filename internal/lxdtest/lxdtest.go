@@ -42,10 +42,16 @@ var shared = sync.OnceValues(func() (*lxdrun.Daemon, error) {
 // the test ends. Where LXD cannot run, it does as Check. It takes about seven seconds.
 func RequireCluster(t testing.TB) *lxdrun.Cluster {
 	t.Helper()
+	return RequireClusterOf(t, 3)
+}
+
+// RequireClusterOf is RequireCluster with as many members as are asked for.
+func RequireClusterOf(t testing.TB, n int) *lxdrun.Cluster {
+	t.Helper()
 	Check(t)
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
-	c, err := lxdrun.StartCluster(ctx, 3)
+	c, err := lxdrun.StartCluster(ctx, n)
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
