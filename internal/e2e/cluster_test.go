@@ -200,3 +200,35 @@ func TestClusterLosesAMember(t *testing.T) {
 	}
 	w.consistent()
 }
+
+// TestClusterGrowsAndShrinks joins a fourth machine through the Manager, runs
+// instances on it, and removes it; a join that cannot succeed leaves nothing.
+func TestClusterGrowsAndShrinks(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs four LXD daemons")
+	}
+	w := newClusterWorld(t)
+	fourth, err := w.cluster.Alone(w.ctx)
+	require.NoError(t, err)
+	join := ams.NodeJoin{Name: "lxd3", Address: fourth.Address, TrustPassword: "not the one"}
+	op, err := w.Nodes.Add(w.ctx, join, ams.NodePatch{})
+	require.NoError(t, err)
+	_, err = w.Operations.Wait(w.ctx, op.ID)
+	require.Error(t, err)
+	_, err = w.Nodes.Get(w.ctx, "lxd3")
+	require.ErrorIs(t, err, ams.ErrNotFound)
+
+	join.TrustPassword = lxdrun.TrustPassword
+	w.wait(w.Nodes.Add(w.ctx, join, ams.NodePatch{Tags: []string{"fresh"}}))
+	w.node("lxd3", ams.NodeOnline)
+	w.roomy()
+	on := w.launch(2, ams.LaunchRequest{Node: "lxd3"})
+	require.Equal(t, map[string]int{"lxd3": 2}, perNode(on))
+	_, err = w.Nodes.Remove(w.ctx, "lxd3", ams.NodeRemoval{})
+	require.ErrorIs(t, err, ams.ErrState)
+	w.wait(w.Nodes.Remove(w.ctx, "lxd3", ams.NodeRemoval{Force: true}))
+	list, n, err := w.Nodes.List(w.ctx, ams.NodeFilter{}, ams.Page{})
+	require.NoError(t, err)
+	require.Equal(t, 3, n, "%v", list)
+	w.consistent()
+}

@@ -23,8 +23,8 @@ func TestChaosOnCluster(t *testing.T) {
 	}
 	c := lxdtest.RequireCluster(t)
 	k := newKiller(t, 0, 0)
-	k.kills = 0
-	last := 40 * time.Second
+	k.kills, k.model.rough = 0, true
+	last := 15 * time.Second
 	if s := os.Getenv("AMS_CHAOS"); s != "" {
 		var err error
 		last, err = time.ParseDuration(s)

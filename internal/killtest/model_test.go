@@ -10,6 +10,8 @@ import (
 
 // model is what the parent knows of the program's objects from its reports.
 type model struct {
+	rough bool // machines are lost meanwhile
+
 	asks       map[int]ask
 	operations map[string]*operation
 	objects    map[string]*object
@@ -229,6 +231,9 @@ func (m *model) ended(row ams.Operation) {
 		}
 		// The image can be deleted before the instance is made of it.
 		made := slices.ContainsFunc(row.Resources["instance"], func(id string) bool { return m.events.ran[id] })
+		if m.rough { // with the machine below it gone, a request may fail in any way, if it says so
+			return
+		}
 		if row.Code != ams.ErrFailed && (row.Code != ams.ErrNotFound || made) {
 			m.fault("operation %s (%s) failed with %q: %s", row.ID, row.Description, row.Code, row.Message)
 		}
