@@ -34,6 +34,7 @@ import (
 // TestCluster runs instances on a cluster of three daemons, over TLS, and loses
 // one of them.
 func TestCluster(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	lxdtest.Check(t)
 	if testing.Short() {
 		t.Skip("starts three LXD daemons")

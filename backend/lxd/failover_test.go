@@ -18,6 +18,7 @@ import (
 // TestFailover loses the member that is asked: first it dies, then another one's
 // cable breaks. Calls, streams and the watch go on through the others.
 func TestFailover(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	lxdtest.Check(t)
 	if testing.Short() {
 		t.Skip("starts three LXD daemons")

@@ -21,11 +21,12 @@ var _ ams.NodeKeeper = (*Backend)(nil)
 const (
 	joinKey = "cluster" // the lock of who changes the cluster's members
 
-	joinTime   = 10 * time.Minute // LXD makes pools and networks, and copies its database
-	onlineTime = time.Minute      // until the new member is seen to be online
-	lostTime   = 10 * time.Second // of no answer from a machine that was told to join
-	undoTime   = time.Minute
-	pollTime   = 250 * time.Millisecond
+	joinTime    = 10 * time.Minute // LXD makes pools and networks, and copies its database
+	onlineTime  = time.Minute      // until the new member is seen to be online
+	lostTime    = 10 * time.Second // of no answer from a machine that was told to join
+	welcomeTime = 20 * time.Second
+	undoTime    = time.Minute
+	pollTime    = 250 * time.Millisecond
 
 	defaultPort = "8443"
 )
@@ -146,7 +147,8 @@ func (b *Backend) join(ctx, asked context.Context, join ams.NodeJoin, address st
 		return b.order(ctx, m, join.Name, token, config, members)
 	}()
 	if err == nil {
-		return b.welcome(ctx, join.Name)
+		b.welcome(ctx, join.Name)
+		return nil
 	}
 	undoing, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTime)
 	defer cancel()

@@ -194,29 +194,26 @@ func (b *Backend) appear(ctx context.Context, m *machine, name string) error {
 	return ams.Errorf(ams.ErrUnavailable, "the machine at %s was lost while it joined", m.address)
 }
 
-// welcome waits until a new member is online and serves its pool. It is a member
-// then, whatever comes, so this is no failure of the join; it is told as an error
-// that is tried again.
-func (b *Backend) welcome(ctx context.Context, name string) error {
-	ctx, cancel := context.WithTimeout(ctx, onlineTime)
+// welcome waits until a new member serves its pool. It is a member, whatever comes:
+// one that does not is offline.
+func (b *Backend) welcome(ctx context.Context, name string) {
+	ctx, cancel := context.WithTimeout(ctx, welcomeTime)
 	defer cancel()
-	var last error
 	for {
-		last = b.doOn(ctx, name, func(c server) error {
+		err := b.doOn(ctx, name, func(c server) error {
 			_, err := c.GetStoragePoolResources(b.cfg.Pool)
 			return err
 		})
-		if last == nil {
-			members, err := b.members(ctx)
-			if err == nil {
-				b.link.learn(members)
-			}
-			return nil
+		if err == nil {
+			break
 		}
 		select {
 		case <-ctx.Done():
-			return ams.Errorf(ams.ErrUnavailable, "node %q has joined, but does not serve yet: %v", name, last)
+			return
 		case <-time.After(pollTime):
 		}
+	}
+	if members, err := b.members(ctx); err == nil {
+		b.link.learn(members)
 	}
 }

@@ -16,7 +16,19 @@
 // then, LXD makes up for it within the hour. With 1 there are no copies, and an
 // image is lost with the member that it was made on.
 //
-// The package is tested with LXD 5.0.2 and uses nothing newer.
+// Of a cluster, any living member serves: a connection that one does not take goes
+// to the next, and a call whose connection was lost is made again there. Commands
+// and uploads are not repeated. AddNode joins machines to the cluster and RemoveNode
+// removes them.
+//
+// What LXD makes of a cluster: pools, networks and profiles have the same names and
+// settings on each member, subnets included, and bridges of different members are
+// not connected. A lost member's instances are unknown, not gone. When a leader is
+// lost, LXD answers nothing for some seconds, and while it has no majority of its
+// voters, nothing at all.
+//
+// The package is tested with LXD 5.0.2. Later versions' trust tokens are coded for, but
+// not tested.
 package lxd
 
 import (

@@ -1,9 +1,16 @@
 package lxd
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
+	"net"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/canonical/lxd/shared/api"
 	"github.com/stretchr/testify/require"
@@ -46,4 +53,48 @@ func TestLost(t *testing.T) {
 		require.Equal(t, want, lost(err), "%v", err)
 	}
 	require.False(t, lost(nil))
+}
+
+// TestSilent dials a member that takes connections and says nothing, as one does that
+// hangs, and then one that is well; and one that is somebody else.
+func TestSilent(t *testing.T) {
+	t.Parallel() // it waits
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer silent.Close() //nolint:errcheck // of a test
+	stranger, well := httptest.NewTLSServer(nil), httptest.NewUnstartedServer(http.NotFoundHandler())
+	defer stranger.Close()
+	cert, key, err := newClientCert(time.Now())
+	require.NoError(t, err)
+	pair, err := tls.X509KeyPair([]byte(cert), []byte(key))
+	require.NoError(t, err)
+	well.TLS = &tls.Config{Certificates: []tls.Certificate{pair}}
+	well.StartTLS()
+	defer well.Close()
+
+	l, err := newLink(Config{
+		URL:        "https://" + silent.Addr().String(),
+		URLs:       []string{stranger.URL, well.URL},
+		ClientCert: cert,
+		ClientKey:  key,
+		ServerCert: cert,
+	})
+	require.NoError(t, err)
+	l.tls = &tls.Config{InsecureSkipVerify: true, VerifyPeerCertificate: func(raw [][]byte, _ [][]*x509.Certificate) error {
+		if digest(raw[0]) != digest(pair.Certificate[0]) {
+			return errors.New("a stranger")
+		}
+		return nil
+	}}
+	begun := time.Now()
+	conn, err := l.dialTLS(t.Context(), "tcp", l.host)
+	require.NoError(t, err)
+	require.Less(t, time.Since(begun), dialTime)
+	require.Equal(t, strings.TrimPrefix(well.URL, "https://"), conn.RemoteAddr().String())
+	require.NoError(t, conn.Close())
+	begun = time.Now()
+	conn, err = l.dialTLS(t.Context(), "tcp", l.host)
+	require.NoError(t, err)
+	require.Less(t, time.Since(begun), memberTime, "the one that answered is tried first")
+	require.NoError(t, conn.Close())
 }
