@@ -49,7 +49,13 @@ func live() error {
 		cfg.Guest = android.New(android.Options{})
 		// What LXD makes of a request whose sender was killed is found later.
 		cfg.OrphanAge, cfg.CompareInterval = 30*time.Second, 5*time.Second
-		l.backend, err = lxd.Open(context.Background(), lxd.Config{Socket: l.orders.Socket})
+		// Its daemon may be restarting just now.
+		for tries := 0; tries == 0 || ams.CodeOf(err) == ams.ErrUnavailable && tries < 300; tries++ {
+			if tries > 0 {
+				time.Sleep(100 * time.Millisecond)
+			}
+			l.backend, err = lxd.Open(context.Background(), lxd.Config{Socket: l.orders.Socket})
+		}
 	}
 	if err != nil {
 		return err
