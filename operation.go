@@ -123,7 +123,7 @@ func (s *Operations) Wait(ctx context.Context, id string) (Operation, error) {
 // Cancel asks for the work of an operation to be undone: a launch is deleted, a
 // start is stopped, a creation of a version or image is dropped. It returns when
 // that is committed; the operation ends as cancelled, or as it would have if it
-// was nearly done. Cancelling twice is not an error.
+// was nearly done. Cancelling twice is not an error, also when it was cancelled by then.
 //
 // Errors: ErrNotFound; ErrState when it has ended or cannot be cancelled.
 func (s *Operations) Cancel(ctx context.Context, id string) error {
@@ -133,7 +133,7 @@ func (s *Operations) Cancel(ctx context.Context, id string) error {
 			return wrapName(err, "operation", id)
 		}
 		switch {
-		case op.Status == OperationCancelling:
+		case op.Status == OperationCancelling, op.Status == OperationCancelled:
 			return nil
 		case op.Done():
 			return &Error{Code: ErrState, Kind: "operation", ID: id, Err: fmt.Errorf("has ended (status: %s)", op.Status)}
