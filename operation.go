@@ -125,7 +125,7 @@ func (s *Operations) Wait(ctx context.Context, id string) (Operation, error) {
 // that is committed; the operation ends as cancelled, or as it would have if it
 // was nearly done. Cancelling twice is not an error, also when it was cancelled by then.
 //
-// Errors: ErrNotFound; ErrState when it has ended or cannot be cancelled.
+// Errors: ErrNotFound; ErrState when it has ended otherwise, or cannot be cancelled.
 func (s *Operations) Cancel(ctx context.Context, id string) error {
 	return s.m.update(ctx, func(c *change) error {
 		op, err := c.Operations().Get(id)
