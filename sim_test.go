@@ -21,7 +21,7 @@ import (
 	"github.com/openams/ams/storage/storagetest"
 )
 
-var simSeeds = flag.Int("seeds", 2, "how many seeds each simulation runs with")
+var simSeeds = flag.Int("seeds", 1, "how many seeds each simulation runs with")
 
 // TestSimulation lets eight callers do what they like for an hour, while the
 // backend fails, hangs, loses answers, nodes and instances, and the Manager is
