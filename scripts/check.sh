@@ -31,7 +31,7 @@ if [ "$before" != "$(git diff | sha256sum)" ]; then
 fi
 
 step "tests"
-scripts/test.sh
+AMS_LONG=1 scripts/test.sh
 
 step "fuzz"
 scripts/fuzz.sh 20s

@@ -298,6 +298,9 @@ func importImage(ctx context.Context, t *testing.T, b *lxd.Backend, o *operator)
 // TestJoinKilled kills a machine while it joins, and gives up a join. The cluster is
 // as it was, and both can be done again.
 func TestJoinKilled(t *testing.T) {
+	if !lxdtest.Long() {
+		t.Skip("make check runs it: it starts and kills LXD many times")
+	}
 	t.Parallel() // it waits most of the time
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()

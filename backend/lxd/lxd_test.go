@@ -23,7 +23,7 @@ func TestBackend(t *testing.T) {
 	o := &operator{c: lxdtest.Connect(t, d), image: lxdtest.ImageFile(t)}
 	parts := split(t, o.image)
 	commands := 0
-	if os.Getenv("AMS_LONG") == "1" {
+	if lxdtest.Long() {
 		commands = 1000
 	}
 	backendtest.Run(t, backendtest.Harness{

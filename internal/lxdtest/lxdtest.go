@@ -66,6 +66,10 @@ func RequireClusterOf(t testing.TB, n int) *lxdrun.Cluster {
 	return c
 }
 
+// Long reports whether there is time for what takes minutes: AMS_LONG is "1", as in
+// make check.
+func Long() bool { return os.Getenv("AMS_LONG") == "1" }
+
 // Check ends the test where LXD cannot run: it fails if CI is "true" or
 // AMS_REQUIRE_LXD is "1", and is otherwise skipped with one line that says what
 // is missing.
