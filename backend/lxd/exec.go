@@ -118,7 +118,7 @@ func (e *execution) run(ctx context.Context) error {
 	}
 	conns, err := e.connect(op.ID, secrets)
 	if err != nil {
-		return err
+		return forgotten(err)
 	}
 	outputs := map[string]io.Writer{"1": e.req.Stdout, "2": e.req.Stderr}
 	if e.req.Interactive {
@@ -139,7 +139,7 @@ func (e *execution) run(ctx context.Context) error {
 
 	end, err := e.wait(ctx, op.ID)
 	if err != nil {
-		return err
+		return forgotten(err)
 	}
 	for range outputs {
 		if copyErr := <-copied; copyErr != nil {
@@ -155,6 +155,16 @@ func (e *execution) run(ctx context.Context) error {
 	}
 	e.exit = int(code)
 	return nil
+}
+
+// forgotten is an error that may say that LXD does not know the operation any more: it
+// forgets one five seconds after its end, which on a busy machine can be before it was
+// asked how that was. What the command has done is not known then.
+func forgotten(err error) error {
+	if api.StatusErrorCheck(err, http.StatusNotFound) {
+		return &streamError{ams.Errorf(ams.ErrUnavailable, "LXD has forgotten how the command ended: %w", err)}
+	}
+	return err
 }
 
 // start asks LXD to run the command once its streams are connected.
