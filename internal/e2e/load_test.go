@@ -25,18 +25,22 @@ func (w *world) lxc(args ...string) {
 	require.NoError(w.t, err, string(out))
 }
 
-// rounds is how often a load is repeated: n, or AMS_ROUNDS.
-func rounds(n int) int {
+// rounds is how often a load is repeated: 4 times, 20 where there is time, or
+// AMS_ROUNDS.
+func rounds() int {
 	if s, err := strconv.Atoi(os.Getenv("AMS_ROUNDS")); err == nil {
 		return s
 	}
-	return n
+	if lxdtest.Long() {
+		return 20
+	}
+	return 4
 }
 
 func TestSixteenAtOnce(t *testing.T) {
 	w := newWorld(t, lxdtest.Require(t))
 	w.wait(w.create(helloPackage))
-	for round := range rounds(20) {
+	for round := range rounds() {
 		var ops []ams.Operation
 		for i := range 16 {
 			op, err := w.Instances.Launch(w.ctx, ams.LaunchRequest{Application: "hello", Name: fmt.Sprintf("r%d-%d", round, i)})

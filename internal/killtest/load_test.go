@@ -292,7 +292,7 @@ func (w *load) launch(r *rand.Rand) {
 	default:
 		req.Image = w.pick(r, &w.images)
 	}
-	w.request(r, ask{What: launch, NoStart: req.NoStart}, func() (ams.Operation, error) {
+	w.request(r, ask{What: launch, NoStart: req.NoStart, Copy: req.Source != ""}, func() (ams.Operation, error) {
 		return w.Instances.Launch(w.ctx, req)
 	})
 }

@@ -269,7 +269,7 @@ func outcome(a ask, kind string, status ams.OperationStatus) string {
 		return "" // stopped, or error if it could not even be made
 	case !done:
 		return string(ams.InstanceError) // as the others call it, too
-	case a.What == stop:
+	case a.What == stop, a.Copy && a.NoStart: // a copy has run before
 		return string(ams.InstanceStopped)
 	case a.NoStart:
 		return string(ams.InstancePrepared)

@@ -72,6 +72,7 @@ type ask struct {
 	On        []string // ids of what it may change, but for what it makes
 	Operation string   // to cancel
 	NoStart   bool
+	Copy      bool // it launches a copy of an instance
 }
 
 // answer is written when a request was answered.

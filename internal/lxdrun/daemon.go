@@ -267,6 +267,29 @@ func (d *Daemon) Died() string {
 	return string(b[max(0, len(b)-4000):])
 }
 
+// Trouble is what the daemon and its instances wrote of errors, 4,000 bytes of each
+// log at most, the newest last.
+func (d *Daemon) Trouble() string {
+	var out bytes.Buffer
+	logs, _ := filepath.Glob(filepath.Join(d.Dir, "logs", "*", "lxc.log"))
+	for _, name := range append(logs, filepath.Join(d.Dir, "log")) {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			continue // it went with its instance
+		}
+		var found []byte
+		for line := range bytes.Lines(b) {
+			if bytes.Contains(line, []byte("ERROR")) || bytes.Contains(line, []byte("level=error")) || bytes.Contains(line, []byte("level=warning")) {
+				found = append(found, line...)
+			}
+		}
+		if len(found) > 0 {
+			fmt.Fprintf(&out, "%s:\n%s\n", strings.TrimPrefix(name, d.Dir+"/"), found[max(0, len(found)-4000):])
+		}
+	}
+	return out.String()
+}
+
 // run runs a program against the daemon; the error contains what it printed.
 func (d *Daemon) run(ctx context.Context, stdin io.Reader, name string, args ...string) error {
 	cmd := exec.CommandContext(ctx, name, args...)

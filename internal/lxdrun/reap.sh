@@ -27,6 +27,10 @@ done
 [ -e "/run/netns/$namespace" ] && ip netns delete "$namespace"
 cable=amsv${namespace#amslxd-}
 [ -e "/sys/class/net/$cable" ] && ip link delete "$cable"
+# Cables of instances that were killed end at the bridge and outlive it.
+for port in "/sys/class/net/$bridge"/brif/*; do
+	[ -e "$port" ] && ip link delete "${port##*/}"
+done
 [ -e "/sys/class/net/$bridge" ] && ip link delete "$bridge"
 
 # Control groups of instances whose monitors were killed. One in use, perhaps by

@@ -112,6 +112,9 @@ func Require(t testing.TB) *lxdrun.Daemon {
 		if why := d.Died(); why != "" {
 			t.Errorf("LXD has died: %s", why)
 		}
+		if t.Failed() {
+			t.Logf("what LXD says:\n%s", d.Trouble())
+		}
 	})
 	return d
 }
