@@ -234,6 +234,9 @@ func (m *model) ended(row ams.Operation) {
 		if m.rough { // with the machine below it gone, a request may fail in any way, if it says so
 			return
 		}
+		if op.asked.Copy && row.Code == ams.ErrState {
+			return // what it copies was started before it came to that
+		}
 		if row.Code != ams.ErrFailed && (row.Code != ams.ErrNotFound || made) {
 			m.fault("operation %s (%s) failed with %q: %s", row.ID, row.Description, row.Code, row.Message)
 		}
