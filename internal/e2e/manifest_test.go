@@ -128,7 +128,7 @@ func TestEveryManifestField(t *testing.T) {
 		},
 		"video-encoder": func(t *testing.T) {
 			require.Equal(t, "software", session["video-encoder"], "there is no GPU to prefer")
-			refused(t, "video-encoder: gpu", "has 0 GPU encoder slots")
+			refused(t, "video-encoder: gpu", "has 0 encoder slots")
 		},
 		"watchdog.disabled":         equal(true, session["watchdog"].(map[string]any)["disabled"]),
 		"watchdog.allowed-packages": equal([]any{"com.android.settings"}, session["watchdog"].(map[string]any)["allowed-packages"]),

@@ -279,6 +279,9 @@ func (d *Daemon) Trouble() string {
 		}
 		var found []byte
 		for line := range bytes.Lines(b) {
+			if bytes.Contains(line, []byte("lxc_cmd_rsp_recv_fds")) || bytes.Contains(line, []byte("recv_fds_iov")) {
+				continue // an instance that ended just when it was asked
+			}
 			if bytes.Contains(line, []byte("ERROR")) || bytes.Contains(line, []byte("level=error")) || bytes.Contains(line, []byte("level=warning")) {
 				found = append(found, line...)
 			}
