@@ -42,6 +42,10 @@ type Backend interface {
 	List(ctx context.Context, cluster string) ([]Seen, error)
 }
 
+// KindAddress is the Error.Kind of an error that says that something else has the
+// address an instance was to get: the Manager gives it another one and tries again.
+const KindAddress = "address"
+
 // Ref names one instance to a backend.
 type Ref struct {
 	Cluster string // the mark of the Manager's store: 1 to 64 of A-Z a-z 0-9 - _

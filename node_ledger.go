@@ -1,6 +1,7 @@
 package ams
 
 import (
+	"errors"
 	"net/netip"
 	"slices"
 )
@@ -139,6 +140,33 @@ func (n *Node) takeHost(in *Instance) {
 	}
 	n.Hosts, n.NextHost = n.Hosts.add(Span{host, host}), host+1
 	in.Host = host
+}
+
+// rehost gives an instance another address, where something that AMS knows nothing of
+// has the one it was given.
+func (c *change) rehost(in *Instance) error {
+	n, err := c.Nodes().Get(in.Node)
+	if err != nil || in.Host == 0 {
+		return ignoreNotFound(err)
+	}
+	n.giveHost(in)
+	n.takeHost(in)
+	in.Stale = staleDevices
+	if in.Held == holdsAll {
+		in.Address = n.address(in.Host)
+	}
+	return c.storeNode(n)
+}
+
+// addressTaken reports whether a backend refused to use an address because something
+// else has it.
+func addressTaken(err error) bool {
+	for ; err != nil; err = errors.Unwrap(err) {
+		if e, ok := err.(*Error); ok && e.Kind == KindAddress { //nolint:errorlint // each is looked at
+			return true
+		}
+	}
+	return false
 }
 
 func (n *Node) giveHost(in *Instance) {

@@ -71,6 +71,7 @@ func (e *engine) pass(ctx context.Context, id string) {
 // of the instance, unless it is being cleaned up, which never gives up.
 func (e *engine) failed(ctx context.Context, in *Instance, st step, err error) bool {
 	cleaning := in.Want == WantDeleted || in.Failure != "" || in.Resting
+	taken := addressTaken(err) && !cleaning
 	if !cleaning && !errors.Is(err, ErrUnavailable) {
 		if in.Standby {
 			e.poolFailed(in.ApplicationID)
@@ -90,6 +91,11 @@ func (e *engine) failed(ctx context.Context, in *Instance, st step, err error) b
 		in.Attempts++
 		in.RetryAt = c.now.Add(wait)
 		in.StatusMessage = "trying again: " + err.Error()
+		if taken {
+			if err := c.rehost(in); err != nil {
+				return err
+			}
+		}
 		if in.Failure != "" && in.Operation != "" && !c.now.Before(in.Deadline) {
 			// The clean-up goes on, but whoever waits is told.
 			ferr := c.finish(in.Operation, Errorf(in.Failure, "%s", in.ErrorMessage))

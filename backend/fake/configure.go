@@ -67,7 +67,10 @@ func (b *Backend) fits(i *instance) error {
 			continue
 		}
 		if i.Fixed != "" && other.Fixed == i.Fixed {
-			return ams.Errorf(ams.ErrUnavailable, "address %s is that of another instance", i.Fixed)
+			return &ams.Error{
+				Code: ams.ErrUnavailable, Kind: ams.KindAddress,
+				Err: ams.Errorf(ams.ErrUnavailable, "address %s is that of another instance", i.Fixed),
+			}
 		}
 		if other.on() && slices.ContainsFunc(i.Proxies, func(p ams.Proxy) bool {
 			return slices.ContainsFunc(other.Proxies, func(q ams.Proxy) bool { return overlap(p, q) })

@@ -30,6 +30,9 @@ func (b *Backend) classify(ctx context.Context, err error) error {
 		// context.
 		return ams.Errorf(ams.ErrUnavailable, "LXD: %v", err)
 	}
+	if strings.Contains(err.Error(), "already defined on another NIC") {
+		return &ams.Error{Code: ams.ErrUnavailable, Kind: ams.KindAddress, Err: ams.Errorf(ams.ErrUnavailable, "LXD: %w", err)}
+	}
 	code := ams.ErrUnavailable
 	switch status {
 	case http.StatusNotFound:
@@ -61,7 +64,11 @@ func failed(text string) error {
 			code = ams.ErrNoSpace
 		}
 	}
-	return ams.Errorf(code, "LXD: %w", &opError{text})
+	err := ams.Errorf(code, "LXD: %w", &opError{text})
+	if strings.Contains(text, "already defined on another NIC") {
+		return &ams.Error{Code: code, Kind: ams.KindAddress, Err: err}
+	}
+	return err
 }
 
 // refused reports whether LXD looked at a request and said no, as against not

@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"io"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -196,7 +197,13 @@ func TestBehindOurBack(t *testing.T) {
 func TestForeignThingsAreLeftAlone(t *testing.T) {
 	w := newWorld(t, lxdtest.Require(t))
 	lxdtest.Launch(t, w.client, "ams-foreign", lxdtest.ImageAlias)
-	w.launch(ams.LaunchRequest{Name: "ours"})
+	// It has the address that ours would get.
+	subnet := netip.MustParsePrefix(w.daemon.Subnet)
+	foreign := subnet.Addr().Next().String()
+	w.lxc("config", "device", "override", "ams-foreign", "eth0", "ipv4.address="+foreign)
+	ours := w.launch(ams.LaunchRequest{Name: "ours"})
+	require.NotEqual(t, foreign, ours.Address)
+	require.True(t, subnet.Contains(netip.MustParseAddr(ours.Address)))
 	w.stop()
 	w.start()
 	w.audit()
