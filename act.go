@@ -221,6 +221,10 @@ func (m *Manager) call(ctx context.Context, verb string, in *Instance, limit tim
 	bound, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	began := time.Now()
+	if changesPower(verb) {
+		m.engine.calling.Store(in.ID, true)
+		defer m.engine.calling.Delete(in.ID)
+	}
 	err := fn(bound)
 	if err != nil && ctx.Err() == nil && bound.Err() != nil && !errors.Is(err, ErrTimeout) {
 		err = Errorf(ErrUnavailable, "%s got no answer within %s", verb, limit)
@@ -229,6 +233,16 @@ func (m *Manager) call(ctx context.Context, verb string, in *Instance, limit tim
 		m.observer.Called(CallInfo{Verb: verb, Instance: in.ID, Node: in.Node, Took: time.Since(began), Err: err})
 	}
 	return err
+}
+
+// changesPower reports whether a call of the backend changes an instance's power: what the
+// backend tells of the instance meanwhile is of our doing.
+func changesPower(verb string) bool {
+	switch verb {
+	case "create", "copy", "start", "stop", "delete", "configure", "freeze", "unfreeze":
+		return true
+	}
+	return false
 }
 
 var actionNames = [...]string{"nothing", "wait", "look", "create", "begin", "start", "boot", "bootstrap", "quiesce", "stop", "publish", "collect", "delete", "settle", "forget", "fail", "configure", "warm", "freeze", "unfreeze", "claim", "discard", "inquire", "expire"}

@@ -16,6 +16,7 @@ type engine struct {
 	m       *Manager
 	queue   *keyqueue.Queue
 	fresh   sync.Map // see the type: id to revision
+	calling sync.Map // the ids of the instances whose power a call under way changes
 	ready   chan struct{}
 	running atomic.Bool
 	workers atomic.Int32    // per node and queue
@@ -299,7 +300,8 @@ func (e *engine) recover(ctx context.Context) error {
 }
 
 // watchLoop has instances looked at when the backend says that they changed.
-// What we are just changing ourselves we know.
+// What we are just changing ourselves we know; what comes at any other time while an
+// instance is worked on has it looked at once more.
 func (e *engine) watchLoop(ctx context.Context) {
 	w, ok := BackendAs[Watcher](e.m.backend)
 	if !ok {
@@ -308,7 +310,7 @@ func (e *engine) watchLoop(ctx context.Context) {
 	for tries := 0; ctx.Err() == nil; tries++ {
 		began := time.Now()
 		err := w.Watch(ctx, e.mark, func(id string) {
-			if !e.queue.Running(instanceKey(id)) {
+			if _, ours := e.calling.Load(id); !ours {
 				e.queue.Add(instanceKey(id), "watch")
 			}
 		})
