@@ -96,7 +96,7 @@ func (e *engine) failed(ctx context.Context, in *Instance, st step, err error) b
 				return err
 			}
 		}
-		if in.Failure != "" && in.Operation != "" && !c.now.Before(in.Deadline) {
+		if in.Failure != "" && in.Want != WantDeleted && in.Operation != "" && !c.now.Before(in.Deadline) {
 			// The clean-up goes on, but whoever waits is told.
 			ferr := c.finish(in.Operation, Errorf(in.Failure, "%s", in.ErrorMessage))
 			in.Operation = ""
