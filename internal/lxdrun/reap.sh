@@ -44,6 +44,7 @@ for c in "$dir"/containers/*; do
 done
 
 for _ in 1 2 3 4 5; do
+	umount -l "$dir" 2>/dev/null
 	rm -rf --one-file-system "$dir" && break
 	sleep 0.2
 done
