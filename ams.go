@@ -146,8 +146,11 @@ const DefaultRelease = "1.30"
 type Manager struct {
 	Addons       *Addons
 	Applications *Applications
+	Groups       *Groups
+	Identities   *Identities
 	Images       *Images
 	Instances    *Instances
+	JoinTokens   *JoinTokens
 	Nodes        *Nodes
 	Operations   *Operations
 	Settings     *Settings
@@ -166,6 +169,8 @@ type Manager struct {
 	placer   *Placer      // a picture of the node rows, also of those not committed yet
 	pictured atomic.Bool  // the placer has been given the rows
 	briefs   *briefs
+	trustMu  sync.Mutex
+	trust    *Trust // nil: to be read
 	signal   *broadcast
 	waiters  *waiters
 	engine   *engine
@@ -192,6 +197,7 @@ func New(cfg Config) (*Manager, error) {
 	m.Operations = &Operations{m}
 	m.Settings = &Settings{m}
 	m.Storage = &Storage{m}
+	m.Groups, m.Identities, m.JoinTokens = &Groups{m}, &Identities{m}, &JoinTokens{m}
 	m.engine = newEngine(m)
 	return m, nil
 }

@@ -22,6 +22,7 @@ type change struct {
 	nodes  []string   // that were changed, and that the placer knows as they will be
 	rows   []Instance // as they were stored
 	gone   []string   // instances whose rows were deleted
+	trust  bool       // an identity or a group has changed
 }
 
 // fresh is an instance whose power is known without asking the backend, while its
@@ -75,6 +76,9 @@ func (m *Manager) now() time.Time { return time.Now().UTC().Truncate(time.Millis
 
 func (m *Manager) committed(c *change) {
 	m.briefs.committed(c.rows, c.gone)
+	if c.trust {
+		m.distrust()
+	}
 	if len(c.events) > 0 {
 		m.signal.broadcast()
 	}

@@ -16,7 +16,7 @@ var implementations = []string{
 }
 
 // The packages that only tests import.
-var testOnly = []string{"backend/backendtest", "storage/storagetest", "simplestreams/streamtest", "internal/audit", "internal/lxdtest"}
+var testOnly = []string{"amstest", "backend/backendtest", "storage/storagetest", "simplestreams/streamtest", "internal/audit", "internal/lxdtest"}
 
 // What each part must not reach, directly or through others. A path is that of a
 // package of the standard library, or of one of this or another module with all

@@ -17,6 +17,9 @@ type schemas struct {
 	nodes        schema[ams.Node, ams.NodeFilter]
 	operations   schema[ams.Operation, ams.OperationFilter]
 	settings     schema[ams.Setting, ams.SettingFilter]
+	identities   schema[ams.Identity, ams.AllRows]
+	groups       schema[ams.Group, ams.AllRows]
+	joinTokens   schema[ams.JoinToken, ams.AllRows]
 }
 
 func newSchemas() *schemas {
@@ -110,6 +113,9 @@ func newSchemas() *schemas {
 			lookup: func(*ams.SettingFilter) string { return "" },
 			match:  func(*ams.Setting, *ams.SettingFilter) bool { return true },
 		},
+		identities: whole("identity", func(r *ams.Identity) string { return r.ID }, func(r *ams.Identity) *int64 { return &r.Rev }),
+		groups:     whole("group", func(r *ams.Group) string { return r.Name }, func(r *ams.Group) *int64 { return &r.Rev }),
+		joinTokens: whole("token", func(r *ams.JoinToken) string { return r.ID }, func(r *ams.JoinToken) *int64 { return &r.Rev }),
 	}
 }
 
@@ -179,4 +185,14 @@ func allOf(want, have []string) bool {
 		}
 	}
 	return true
+}
+
+// whole is the schema of a table that is always read whole.
+func whole[Row any](kind string, key func(*Row) string, rev func(*Row) *int64) schema[Row, ams.AllRows] {
+	return schema[Row, ams.AllRows]{
+		kind: kind, key: key, rev: rev,
+		marks:  func(*Row) []string { return nil },
+		lookup: func(*ams.AllRows) string { return "" },
+		match:  func(*Row, *ams.AllRows) bool { return true },
+	}
 }

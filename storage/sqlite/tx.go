@@ -17,6 +17,9 @@ type schemas struct {
 	nodes        *schema[ams.Node, ams.NodeFilter]
 	operations   *schema[ams.Operation, ams.OperationFilter]
 	settings     *schema[ams.Setting, ams.SettingFilter]
+	identities   *schema[ams.Identity, ams.AllRows]
+	groups       *schema[ams.Group, ams.AllRows]
+	joinTokens   *schema[ams.JoinToken, ams.AllRows]
 }
 
 func newSchemas() *schemas {
@@ -29,6 +32,9 @@ func newSchemas() *schemas {
 		nodes:        nodeSchema(),
 		operations:   operationSchema(),
 		settings:     settingSchema(),
+		identities:   identitySchema(),
+		groups:       groupSchema(),
+		joinTokens:   joinTokenSchema(),
 	}
 }
 
@@ -74,6 +80,18 @@ func (t *tx) Operations() ams.Table[ams.Operation, ams.OperationFilter] {
 
 func (t *tx) Settings() ams.Table[ams.Setting, ams.SettingFilter] {
 	return table[ams.Setting, ams.SettingFilter]{t, t.schemas.settings}
+}
+
+func (t *tx) Identities() ams.Table[ams.Identity, ams.AllRows] {
+	return table[ams.Identity, ams.AllRows]{t, t.schemas.identities}
+}
+
+func (t *tx) Groups() ams.Table[ams.Group, ams.AllRows] {
+	return table[ams.Group, ams.AllRows]{t, t.schemas.groups}
+}
+
+func (t *tx) JoinTokens() ams.Table[ams.JoinToken, ams.AllRows] {
+	return table[ams.JoinToken, ams.AllRows]{t, t.schemas.joinTokens}
 }
 
 func (t *tx) Events() ams.EventLog { return events{t} }

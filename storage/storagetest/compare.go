@@ -20,7 +20,7 @@ func Compare(t testing.TB, a, b ams.Store, seed uint64) {
 	}
 	for _, look := range []func(tx ams.Tx) outcome{
 		everything(applications()), everything(versions()), everything(addons()), everything(images()), everything(instances()),
-		everything(nodes()), everything(operations()), everything(settings()),
+		everything(nodes()), everything(operations()), everything(settings()), everything(identities()), everything(groups()), everything(joinTokens()),
 	} {
 		require.Equal(t, inView(t, a, look), inView(t, b, look), "seed %d", seed)
 	}
@@ -91,6 +91,9 @@ func randomStep(tx ams.Tx, random *rand.Rand, seen *outcome) {
 	case 2:
 		rowStep(tx, addons(), random, seen)
 		rowStep(tx, images(), random, seen)
+		rowStep(tx, identities(), random, seen)
+		rowStep(tx, groups(), random, seen)
+		rowStep(tx, joinTokens(), random, seen)
 	case 3, 4:
 		rowStep(tx, instances(), random, seen)
 	case 5:
