@@ -116,6 +116,19 @@ func (e *execution) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	// LXD runs the command once its streams are connected, and forgets it five seconds
+	// after its end: whoever waits for that had better be there before.
+	type result struct {
+		op  *api.Operation
+		err error
+	}
+	waited := make(chan result, 1)
+	waiting, stop := context.WithCancel(ctx)
+	defer stop()
+	go func() {
+		end, err := e.wait(waiting, op.ID)
+		waited <- result{end, err}
+	}()
 	conns, err := e.connect(op.ID, secrets)
 	if err != nil {
 		return forgotten(err)
@@ -137,9 +150,9 @@ func (e *execution) run(ctx context.Context) error {
 		go drain(conns["0"])
 	}
 
-	end, err := e.wait(ctx, op.ID)
-	if err != nil {
-		return forgotten(err)
+	end := <-waited
+	if end.err != nil {
+		return forgotten(end.err)
 	}
 	for range outputs {
 		if copyErr := <-copied; copyErr != nil {
@@ -149,9 +162,9 @@ func (e *execution) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	code, ok := end.Metadata["return"].(float64)
+	code, ok := end.op.Metadata["return"].(float64)
 	if !ok {
-		return failed(end.Err)
+		return failed(end.op.Err)
 	}
 	e.exit = int(code)
 	return nil
