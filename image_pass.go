@@ -13,6 +13,10 @@ func (e *engine) passImage(ctx context.Context, id string) {
 		image, err = tx.Images().Get(id)
 		return err
 	})
+	if w := image.wake(); err == nil && e.queue.Lane(w.key) != w.lane {
+		e.queue.Add(w.key, w.lane) // it was woken before it became what it is
+		return
+	}
 	if err == nil && !e.draining() {
 		err = e.workOnImage(ctx, &image)
 	}

@@ -25,7 +25,8 @@ type Queue struct {
 
 type entry struct {
 	lane   string
-	queued bool // in its lane's waiting list
+	at     string // the lane it runs in
+	queued bool   // in its lane's waiting list
 	runs   bool
 	again  bool // add it once more when the run ends
 	stop   context.CancelFunc
@@ -122,6 +123,16 @@ func (q *Queue) Running(key string) bool {
 	return e != nil && e.runs
 }
 
+// Lane returns the lane in which the key runs now, and nothing if it does not run.
+func (q *Queue) Lane(key string) string {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if e := q.entries[key]; e != nil && e.runs {
+		return e.at
+	}
+	return ""
+}
+
 func (q *Queue) entry(key string) *entry {
 	e := q.entries[key]
 	if e == nil {
@@ -178,7 +189,7 @@ func (q *Queue) dispatch(name string) {
 		key := l.waiting[0]
 		l.waiting = l.waiting[1:]
 		e := q.entries[key]
-		e.queued, e.runs = false, true
+		e.queued, e.runs, e.at = false, true, name
 		l.runs++
 		q.running++
 		ctx, stop := context.WithCancel(q.base)
