@@ -91,7 +91,7 @@ func (s *Nodes) List(ctx context.Context, filter ams.NodeFilter, page ams.Page) 
 	list := []ams.Node{}
 	for i := range shown {
 		n := node(&shown[i])
-		if (len(filter.Status) == 0 || has(filter.Status, n.Status)) {
+		if len(filter.Status) == 0 || has(filter.Status, n.Status) {
 			list = append(list, n)
 		}
 	}
