@@ -150,11 +150,11 @@ type Manager struct {
 	Identities   *Identities
 	Images       *Images
 	Instances    *Instances
-	JoinTokens   *JoinTokens
 	Nodes        *Nodes
 	Operations   *Operations
 	Settings     *Settings
 	Storage      *Storage
+	Tokens       *JoinTokens
 
 	store    Store
 	backend  Backend
@@ -169,8 +169,7 @@ type Manager struct {
 	placer   *Placer      // a picture of the node rows, also of those not committed yet
 	pictured atomic.Bool  // the placer has been given the rows
 	briefs   *briefs
-	trustMu  sync.Mutex
-	trust    *Trust // nil: to be read
+	trust    trustCache
 	signal   *broadcast
 	waiters  *waiters
 	engine   *engine
@@ -191,13 +190,15 @@ func New(cfg Config) (*Manager, error) {
 	}
 	m.Addons = &Addons{m}
 	m.Applications = &Applications{m}
+	m.Groups = &Groups{m}
+	m.Identities = &Identities{m}
 	m.Images = &Images{m}
 	m.Instances = &Instances{m}
 	m.Nodes = &Nodes{m}
 	m.Operations = &Operations{m}
 	m.Settings = &Settings{m}
 	m.Storage = &Storage{m}
-	m.Groups, m.Identities, m.JoinTokens = &Groups{m}, &Identities{m}, &JoinTokens{m}
+	m.Tokens = &JoinTokens{m}
 	m.engine = newEngine(m)
 	return m, nil
 }

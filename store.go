@@ -35,14 +35,11 @@ type Tx interface {
 	Nodes() Table[Node, NodeFilter]
 	Operations() Table[Operation, OperationFilter]
 	Settings() Table[Setting, SettingFilter]
-	Identities() Table[Identity, AllRows]
-	Groups() Table[Group, AllRows]
-	JoinTokens() Table[JoinToken, AllRows]
+	Identities() Table[Identity, IdentityFilter]
+	Groups() Table[Group, GroupFilter]
+	JoinTokens() Table[JoinToken, JoinTokenFilter]
 	Events() EventLog
 }
-
-// AllRows is the filter of tables that are always read whole: it leaves nothing out.
-type AllRows struct{}
 
 // Table is the rows of one noun. Rows go in and come out as values: what a
 // caller does to a row it got or gave changes nothing in the store.

@@ -9,114 +9,121 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"encoding/pem"
-	"net/mail"
+	"fmt"
 	"strings"
 	"time"
 )
 
-// The bounds of what an identity is made of.
 const (
-	maxCertificate   = 64 << 10
-	maxIdentityName  = 255
-	maxEmail         = 254
-	fingerprintStart = 12 // digits that name a certificate among people
-	leastRSA         = 2048
+	maxCertificate  = 64 << 10 // bytes, in DER or PEM
+	minRSA, maxRSA  = 2048, 8192
+	shortestFinger  = 12 // digits of a fingerprint that may stand for it
+	pemBegin        = "-----BEGIN"
+	pemCertificate  = "CERTIFICATE"
+	maxIntermediate = 10 // certificates that a client may send beside its own
 )
 
-// identity checks a request and returns the identity that it asks for.
-func (r *IdentityRequest) identity(now time.Time) (Identity, error) {
-	i := Identity{Method: r.Method, Name: r.Name, Email: r.Email}
-	switch r.Method {
-	case AuthTLS:
-		if r.Email != "" {
-			return i, Errorf(ErrInvalid, "email is for identities of oidc; one of tls has a certificate")
-		}
-		cert, err := parseCertificate(r.Certificate, now)
-		if err != nil {
-			return i, err
-		}
-		i.Certificate, i.Fingerprint, i.CA = cert.Raw, fingerprintOf(cert.Raw), isAuthority(cert)
-		if i.Name == "" {
-			i.Name = cert.Subject.CommonName
-			if !goodIdentityName(i.Name) {
-				i.Name = i.Fingerprint[:fingerprintStart]
-			}
-		}
-	case AuthOIDC:
-		if len(r.Certificate) > 0 {
-			return i, Errorf(ErrInvalid, "certificate is for identities of tls; one of oidc has an email")
-		}
-		if a, err := mail.ParseAddress(r.Email); err != nil || a.Name != "" || a.Address != r.Email || len(r.Email) > maxEmail {
-			return i, Errorf(ErrInvalid, "email %s is not an email address", quote(r.Email))
-		}
-		if i.Name == "" {
-			i.Name = i.Email
-		}
-	default:
-		return i, Errorf(ErrInvalid, "authentication method %s is not one; it must be tls or oidc", quote(string(r.Method)))
+// parseCertificate reads one certificate, in DER or PEM, or says why it cannot. What
+// it says never holds what it was given: that may be a key.
+func parseCertificate(data []byte) (cert *x509.Certificate, fault string) {
+	switch {
+	case len(data) == 0:
+		return nil, "is required"
+	case len(data) > maxCertificate:
+		return nil, fmt.Sprintf("has %d bytes (maximum %d)", len(data), maxCertificate)
 	}
-	if !goodIdentityName(i.Name) {
-		return i, Errorf(ErrInvalid, "name %s must be 1 to 255 letters, digits or any of - _ . : @ +", quote(i.Name))
+	der := data
+	if bytes.Contains(data, []byte(pemBegin)) {
+		block, rest := pem.Decode(data)
+		switch {
+		case block == nil:
+			return nil, "is not whole: no PEM block in it can be read"
+		case block.Type != pemCertificate:
+			return nil, fmt.Sprintf("is expected, and a PEM block %s was found", quote(block.Type))
+		case bytes.Contains(rest, []byte(pemBegin)):
+			return nil, "must be alone: a second PEM block follows it"
+		case len(bytes.TrimSpace(rest)) > 0:
+			return nil, "must be alone: something follows it"
+		}
+		der = block.Bytes
 	}
-	return i, nil
+	cert, err := x509.ParseCertificate(der)
+	if err == nil {
+		return cert, ""
+	}
+	if _, err := x509.ParseCertificateRequest(der); err == nil {
+		return nil, "is expected, and a request for one was found"
+	}
+	if isKey(der) {
+		return nil, "is expected, and a private key was found"
+	}
+	return nil, "is neither DER nor PEM of an X.509 certificate: " + err.Error()
 }
 
-func goodIdentityName(name string) bool {
-	return name != "" && len(name) <= maxIdentityName && strings.IndexFunc(name, func(r rune) bool {
-		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("-_.:@+", r)
-	}) < 0
+// isKey reports whether der is a private key.
+func isKey(der []byte) bool {
+	_, pkcs8 := x509.ParsePKCS8PrivateKey(der)
+	_, pkcs1 := x509.ParsePKCS1PrivateKey(der)
+	_, ec := x509.ParseECPrivateKey(der)
+	return pkcs8 == nil || pkcs1 == nil || ec == nil
 }
 
-// fingerprintOf returns the SHA-256 of a certificate.
-func fingerprintOf(der []byte) string {
+// certificateFault says why nobody should be trusted by a certificate, whoever says so.
+func certificateFault(cert *x509.Certificate, now time.Time) string {
+	if now.After(cert.NotAfter) {
+		return "expired on " + cert.NotAfter.UTC().Format(time.DateOnly)
+	}
+	if fault := keyFault(cert); fault != "" {
+		return fault
+	}
+	switch cert.SignatureAlgorithm {
+	case x509.MD2WithRSA, x509.MD5WithRSA, x509.SHA1WithRSA, x509.DSAWithSHA1, x509.ECDSAWithSHA1:
+		return fmt.Sprintf("is signed with %s, which is not safe", cert.SignatureAlgorithm)
+	}
+	return ""
+}
+
+// keyFault says why the key of a certificate is of no use.
+func keyFault(cert *x509.Certificate) string {
+	switch key := cert.PublicKey.(type) {
+	case *rsa.PublicKey:
+		if n := key.N.BitLen(); n < minRSA || n > maxRSA {
+			return fmt.Sprintf("has an RSA key of %d bits (%d to %d allowed)", n, minRSA, maxRSA)
+		}
+		return ""
+	case *ecdsa.PublicKey, ed25519.PublicKey:
+		return ""
+	}
+	return "has a key that is neither RSA, ECDSA nor Ed25519"
+}
+
+// isCA reports whether a certificate may sign others. That of a client which merely
+// says that it is one may not.
+func isCA(cert *x509.Certificate) bool {
+	return cert.BasicConstraintsValid && cert.IsCA && (cert.KeyUsage == 0 || cert.KeyUsage&x509.KeyUsageCertSign != 0)
+}
+
+// certificateName is the common name, if an object may be called that, or else the
+// beginning of the fingerprint.
+func certificateName(cert *x509.Certificate, fingerprint string) string {
+	faults := newManifestFaults()
+	faults.name("name", cert.Subject.CommonName, true)
+	if faults.err() != nil {
+		return shortFingerprint(fingerprint)
+	}
+	return cert.Subject.CommonName
+}
+
+// fingerprint returns the SHA-256 of a certificate in lower-case hexadecimal.
+func fingerprint(der []byte) string {
 	sum := sha256.Sum256(der)
 	return hex.EncodeToString(sum[:])
 }
 
-// parseCertificate reads one certificate in DER or PEM, and refuses one that will never
-// be good for anything. What it is not, is never told by showing it: it may be a key.
-func parseCertificate(data []byte, now time.Time) (*x509.Certificate, error) {
-	if len(data) > maxCertificate {
-		return nil, Errorf(ErrTooLarge, "certificate has %d bytes, the most is %d", len(data), maxCertificate)
-	}
-	if block, rest := pem.Decode(data); block != nil {
-		if block.Type != "CERTIFICATE" {
-			return nil, Errorf(ErrInvalid, "certificate: expected a certificate, found a %s block", block.Type)
-		}
-		if len(bytes.TrimSpace(rest)) > 0 {
-			return nil, Errorf(ErrInvalid, "certificate: there is something after it; give one certificate")
-		}
-		data = block.Bytes
-	}
-	if len(data) == 0 {
-		return nil, Errorf(ErrInvalid, "certificate is missing")
-	}
-	cert, err := x509.ParseCertificate(data)
-	if err != nil {
-		return nil, Errorf(ErrInvalid, "certificate is not one, or is damaged")
-	}
-	if now.After(cert.NotAfter) {
-		return nil, Errorf(ErrInvalid, "certificate expired on %s", cert.NotAfter.UTC().Format(time.DateOnly))
-	}
-	switch key := cert.PublicKey.(type) {
-	case *rsa.PublicKey:
-		if key.N.BitLen() < leastRSA {
-			return nil, Errorf(ErrInvalid, "certificate has an RSA key of %d bits, the least is %d", key.N.BitLen(), leastRSA)
-		}
-	case *ecdsa.PublicKey, ed25519.PublicKey:
-	default:
-		return nil, Errorf(ErrInvalid, "certificate has a key of a kind that is not known")
-	}
-	switch cert.SignatureAlgorithm {
-	case x509.MD2WithRSA, x509.MD5WithRSA, x509.SHA1WithRSA, x509.DSAWithSHA1, x509.ECDSAWithSHA1:
-		return nil, Errorf(ErrInvalid, "certificate is signed with %s, which is broken", cert.SignatureAlgorithm)
-	default:
-	}
-	return cert, nil
-}
+// shortFingerprint is enough of a fingerprint for people.
+func shortFingerprint(s string) string { return s[:min(shortestFinger, len(s))] }
 
-// isAuthority reports whether a certificate may make others: it says that it is an
-// authority, and does not say that its key is for other things only.
-func isAuthority(cert *x509.Certificate) bool {
-	return cert.BasicConstraintsValid && cert.IsCA && (cert.KeyUsage == 0 || cert.KeyUsage&x509.KeyUsageCertSign != 0)
+// isFingerprint reports whether s may stand for a fingerprint.
+func isFingerprint(s string) bool {
+	return len(s) >= shortestFinger && len(s) <= 2*sha256.Size && strings.Trim(s, "0123456789abcdefABCDEF") == ""
 }

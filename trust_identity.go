@@ -3,6 +3,7 @@ package ams
 import (
 	"context"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,124 +12,147 @@ import (
 	"github.com/openams/ams/internal/xid"
 )
 
-// AuthMethod is how an identity proves who it is.
+// AuthMethod is how a client shows who it is.
 type AuthMethod string
 
 // The methods.
 const (
-	AuthTLS  AuthMethod = "tls"  // with the key of a certificate
-	AuthOIDC AuthMethod = "oidc" // with a token for its email address
+	AuthTLS  AuthMethod = "tls"  // with a certificate that it has the key of
+	AuthOIDC AuthMethod = "oidc" // with a token of an identity provider, which says its email
 )
 
-// Identity is somebody who may call over the network.
+// Identity is somebody who is known: the owner of a certificate or of an email
+// address. What they may do follows from their groups.
 type Identity struct {
-	ID          string
-	Rev         int64
-	Method      AuthMethod
-	Name        string
-	Email       string // of AuthOIDC
-	Certificate []byte // of AuthTLS: DER
-	Fingerprint string // SHA-256 of it, lower-case hexadecimal
-	CA          bool   // it is an authority: who has a certificate of its making is trusted too
-	Groups      []string
-	CreatedAt   time.Time
-	UpdatedAt   time.Time
+	ID     string // 20 characters; ids made later sort later
+	Rev    int64
+	Name   string // with AuthTLS unique among those; with AuthOIDC a text for people
+	Method AuthMethod
+	Email  string // of AuthOIDC: unique, and compared byte by byte
+	// Certificate is that of AuthTLS, in DER, and Fingerprint its SHA-256 in
+	// lower-case hexadecimal, which is unique.
+	Certificate []byte
+	Fingerprint string
+	// CA is set for a certificate that may sign others: every client whose
+	// certificate it has signed is then known too, with the same groups.
+	CA        bool
+	Groups    []string // names, in order
+	CreatedAt time.Time
+	UpdatedAt time.Time
 }
 
-// X509 returns the certificate of the identity; nil if it has none.
-func (i *Identity) X509() (*x509.Certificate, error) {
-	if len(i.Certificate) == 0 {
-		return nil, nil //nolint:nilnil // it has none
+// X509 returns the certificate. ErrUnsupported for an identity that has none,
+// ErrCorrupt for one that cannot be read.
+func (i Identity) X509() (*x509.Certificate, error) {
+	if i.Method != AuthTLS {
+		return nil, &Error{Code: ErrUnsupported, Kind: "identity", ID: i.label(), Err: errors.New("has no certificate")}
 	}
 	cert, err := x509.ParseCertificate(i.Certificate)
 	if err != nil {
-		return nil, Errorf(ErrCorrupt, "the certificate of identity %q: %w", i.ID, err)
+		return nil, &Error{Code: ErrCorrupt, Kind: "identity", ID: i.label(), Err: err}
 	}
 	return cert, nil
 }
 
-// IdentityRequest is what an identity is made of.
-type IdentityRequest struct {
-	Method AuthMethod
-	// Name is 1 to 255 letters, digits or any of - _ . : @. Empty means what the
-	// certificate calls itself, if that is a name, or the start of its fingerprint;
-	// or the email address.
-	Name string
-	// Email is an address, of AuthOIDC alone.
-	Email string
-	// Certificate is in DER or PEM, 64 KiB at most, of AuthTLS alone.
-	Certificate []byte
-	// Groups are names of groups that exist.
-	Groups []string
+// label is what people call the identity: "tls/<name>" or "oidc/<email>".
+func (i *Identity) label() string {
+	if i.Method == AuthOIDC {
+		return string(i.Method) + "/" + i.Email
+	}
+	return string(i.Method) + "/" + i.Name
 }
 
 // IdentityFilter chooses identities. Every field that is set must match.
 type IdentityFilter struct {
-	ID     string
-	Method AuthMethod
-	Group  string // it is in this group
+	ID          string
+	Method      AuthMethod
+	Name        string
+	Email       string
+	Group       string // a group it is a member of
+	Fingerprint string // all of it, or the beginning
 }
 
-func (f *IdentityFilter) match(i *Identity) bool {
-	return (f.ID == "" || f.ID == i.ID) && (f.Method == "" || f.Method == i.Method) &&
-		(f.Group == "" || slices.Contains(i.Groups, f.Group))
-}
-
-// Identities is the service for those who may call over the network. What it changes
-// holds for the next request; see Manager.Trust.
+// Identities is the service for those who are known. Where a method takes a
+// reference, that is the id, "tls/<name>", "oidc/<email>", or the fingerprint of a
+// certificate or the first 12 or more of its digits.
 type Identities struct{ m *Manager }
 
-// Create makes an identity. A certificate that is not valid yet is taken, and is not
-// trusted before it is. The operation has succeeded already.
+// Create makes an identity. It counts at once: with the next call of
+// Manager.Trust. The operation it returns has succeeded already.
 //
-// Errors: ErrInvalid, naming the field; ErrExists (certificate, email address);
-// ErrNotFound (group).
+// Errors: ErrInvalid with all problems at once; ErrExists when the certificate, the
+// email or the name is taken; ErrNotFound (group).
 func (s *Identities) Create(ctx context.Context, req IdentityRequest) (Operation, error) {
-	opID := xid.UUID(s.m.now())
-	err := s.m.update(ctx, func(c *change) error {
-		i, err := c.newIdentity(s.m, &req)
-		if err != nil {
-			return err
-		}
-		return c.doneOperation(opID, "create identity", map[string][]string{"identity": {i.ID}})
-	})
+	draft, err := req.identity(s.m.now())
 	if err != nil {
 		return Operation{}, err
 	}
-	return s.m.Operations.Get(ctx, opID)
+	return s.m.atOnce(ctx, "create identity", func(c *change) (map[string][]string, error) {
+		i, err := c.newIdentity(s.m, draft)
+		return map[string][]string{"identity": {i.ID}}, err
+	})
 }
 
-// newIdentity makes the identity that is asked for.
-func (c *change) newIdentity(m *Manager, req *IdentityRequest) (Identity, error) {
-	i, err := req.identity(c.now)
-	if err != nil {
+// newIdentity stores an identity that is valid in itself, under a new id.
+func (c *change) newIdentity(m *Manager, draft Identity) (i Identity, err error) {
+	i = draft
+	if i.Groups, err = c.groupNames(i.Groups); err != nil {
 		return i, err
 	}
-	if i.Groups, err = c.groups(req.Groups); err != nil {
-		return i, err
-	}
-	all, err := c.Identities().List(AllRows{}, Page{})
-	if err != nil {
-		return i, err
-	}
-	for k := range all {
-		switch {
-		case i.Fingerprint != "" && all[k].Fingerprint == i.Fingerprint:
-			return i, &Error{Code: ErrExists, Kind: "certificate", ID: i.Fingerprint[:12]}
-		case i.Email != "" && strings.EqualFold(all[k].Email, i.Email):
-			return i, &Error{Code: ErrExists, Kind: "identity", ID: "oidc/" + i.Email}
+	switch i.Method {
+	case AuthTLS:
+		n, err := c.Identities().Count(IdentityFilter{Fingerprint: i.Fingerprint})
+		if err != nil || n > 0 {
+			return i, existsOr(err, "certificate", shortFingerprint(i.Fingerprint))
+		}
+		if err := c.nameIdentity(&i); err != nil {
+			return i, err
+		}
+	case AuthOIDC:
+		n, err := c.Identities().Count(IdentityFilter{Method: AuthOIDC, Email: i.Email})
+		if err != nil || n > 0 {
+			return i, existsOr(err, "identity", i.label())
 		}
 	}
-	i.ID, i.CreatedAt, i.UpdatedAt = m.ids.New(c.now), c.now, c.now
-	c.lifecycle("identity", i.ID, "created", "")
-	c.trust = true
-	return i, c.Identities().Put(i)
+	i.ID, i.CreatedAt = m.ids.New(c.now), c.now
+	return i, c.putIdentity(i, "created")
 }
 
-// Get returns an identity by its id, "tls/" and its name, "oidc/" and its email
-// address, its fingerprint, or the start of that: 12 digits at least.
-//
-// Errors: ErrNotFound; ErrInvalid where several are meant.
+// nameIdentity gives the owner of a certificate a name, if none was asked for: the
+// certificate's common name, or else the beginning of its fingerprint.
+func (c *change) nameIdentity(i *Identity) error {
+	names := []string{i.Name}
+	if i.Name == "" {
+		cert, err := i.X509()
+		if err != nil {
+			return err
+		}
+		names = []string{certificateName(cert, i.Fingerprint), shortFingerprint(i.Fingerprint)}
+	}
+	for _, name := range names {
+		i.Name = name
+		n, err := c.Identities().Count(IdentityFilter{Method: AuthTLS, Name: name})
+		if err != nil || n == 0 {
+			return err
+		}
+	}
+	return &Error{Code: ErrExists, Kind: "identity", ID: i.label()}
+}
+
+// List returns the identities that match the filter, oldest first, cut to the
+// page, and how many match in all.
+func (s *Identities) List(ctx context.Context, filter IdentityFilter, page Page) ([]Identity, int, error) {
+	var list []Identity
+	var total int
+	err := s.m.view(ctx, func(tx Tx) (err error) {
+		list, total, err = listPage(tx.Identities(), filter, page)
+		return err
+	})
+	return list, total, err
+}
+
+// Get returns the identity that a reference means. ErrNotFound, or ErrInvalid for
+// the beginning of several fingerprints.
 func (s *Identities) Get(ctx context.Context, ref string) (Identity, error) {
 	var i Identity
 	err := s.m.view(ctx, func(tx Tx) (err error) {
@@ -139,103 +163,103 @@ func (s *Identities) Get(ctx context.Context, ref string) (Identity, error) {
 }
 
 func findIdentity(tx Tx, ref string) (Identity, error) {
-	if i, err := tx.Identities().Get(ref); CodeOf(err) != ErrNotFound {
+	i, err := tx.Identities().Get(ref)
+	if CodeOf(err) != ErrNotFound {
 		return i, err
 	}
-	all, err := tx.Identities().List(AllRows{}, Page{})
-	if err != nil {
-		return Identity{}, err
+	var filter IdentityFilter
+	method, rest, _ := strings.Cut(ref, "/")
+	switch {
+	case method == string(AuthTLS) && rest != "":
+		filter = IdentityFilter{Method: AuthTLS, Name: rest}
+	case method == string(AuthOIDC) && rest != "":
+		filter = IdentityFilter{Method: AuthOIDC, Email: rest}
+	case isFingerprint(ref):
+		filter = IdentityFilter{Fingerprint: strings.ToLower(ref)}
+	default:
+		return Identity{}, notFound("identity", ref)
 	}
-	var found []Identity
-	for _, i := range all {
-		prefix := len(ref) >= 12 && i.Fingerprint != "" && strings.HasPrefix(i.Fingerprint, strings.ToLower(ref))
-		if prefix || i.Method == AuthTLS && ref == "tls/"+i.Name || i.Method == AuthOIDC && strings.EqualFold(ref, "oidc/"+i.Email) {
-			found = append(found, i)
-		}
+	found, err := tx.Identities().List(filter, Page{Limit: 2})
+	switch {
+	case err != nil || len(found) == 0:
+		return Identity{}, notFoundOr(err, "identity", ref)
+	case len(found) > 1:
+		return Identity{}, &Error{Code: ErrInvalid, Kind: "identity", ID: ref, Err: errors.New("matches several certificates; give more digits of the fingerprint")}
 	}
-	switch len(found) {
-	case 0:
-		return Identity{}, &Error{Code: ErrNotFound, Kind: "identity", ID: ref}
-	case 1:
-		return found[0], nil
-	}
-	return Identity{}, Errorf(ErrInvalid, "%s matches %d identities; give the id of one", quote(ref), len(found))
+	return found[0], nil
 }
 
-// List returns the identities that match the filter in order of their making, cut to
-// the page, and how many match in all.
-func (s *Identities) List(ctx context.Context, filter IdentityFilter, page Page) ([]Identity, int, error) {
-	var list []Identity
-	err := s.m.view(ctx, func(tx Tx) error {
-		all, err := tx.Identities().List(AllRows{}, Page{})
-		list = slices.DeleteFunc(all, func(i Identity) bool { return !filter.match(&i) })
-		return err
-	})
-	return cutPage(list, page), len(list), err
-}
-
-// SetGroups replaces the groups of an identity. The operation has succeeded already.
+// SetGroups makes an identity a member of these groups and of no others; none at
+// all is allowed. It counts at once. The operation it returns has succeeded already.
 //
-// Errors: those of Get; ErrNotFound (group).
+// Errors: ErrNotFound (identity, group); ErrInvalid as for Get.
 func (s *Identities) SetGroups(ctx context.Context, ref string, groups []string) (Operation, error) {
-	opID := xid.UUID(s.m.now())
-	err := s.m.update(ctx, func(c *change) error {
+	return s.m.atOnce(ctx, "set groups of identity", func(c *change) (map[string][]string, error) {
 		i, err := findIdentity(c, ref)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if i.Groups, err = c.groups(groups); err != nil {
-			return err
+		resources := map[string][]string{"identity": {i.ID}}
+		names, err := c.groupNames(groups)
+		if err != nil || slices.Equal(names, i.Groups) {
+			return resources, err
 		}
-		if err := c.putIdentity(i); err != nil {
-			return err
-		}
-		return c.doneOperation(opID, "update identity", map[string][]string{"identity": {i.ID}})
+		i.Groups = names
+		return resources, c.putIdentity(i, "updated")
 	})
-	if err != nil {
-		return Operation{}, err
-	}
-	return s.m.Operations.Get(ctx, opID)
 }
 
-func (c *change) putIdentity(i Identity) error {
-	i.UpdatedAt, c.trust = c.now, true
-	c.lifecycle("identity", i.ID, "updated", "")
+// Delete forgets an identity. It counts at once; a client that a CA vouches for is
+// still known by that. The operation it returns has succeeded already.
+//
+// Errors: ErrNotFound; ErrInvalid as for Get; ErrInUse when it is a member of a
+// group, unless forced.
+func (s *Identities) Delete(ctx context.Context, ref string, force bool) (Operation, error) {
+	return s.m.atOnce(ctx, "delete identity", func(c *change) (map[string][]string, error) {
+		i, err := findIdentity(c, ref)
+		if err != nil {
+			return nil, err
+		}
+		if len(i.Groups) > 0 && !force {
+			return nil, &Error{Code: ErrInUse, Kind: "identity", ID: ref, Err: fmt.Errorf("is a member of %s; force deletes it all the same", strings.Join(i.Groups, ", "))}
+		}
+		c.trusted = true
+		c.lifecycle("identity", i.ID, "deleted", i.label())
+		return map[string][]string{"identity": {i.ID}}, c.Identities().Delete(i.ID)
+	})
+}
+
+// putIdentity stores an identity and tells what became of it.
+func (c *change) putIdentity(i Identity, action string) error {
+	i.UpdatedAt = c.now
+	c.trusted = true
+	c.lifecycle("identity", i.ID, action, i.label())
 	return c.Identities().Put(i)
 }
 
-// Delete removes an identity: it is nobody to the next request. One that is in groups
-// is removed only by force. The operation has succeeded already.
-//
-// Errors: those of Get; ErrInUse.
-func (s *Identities) Delete(ctx context.Context, ref string, force bool) (Operation, error) {
-	opID := xid.UUID(s.m.now())
-	err := s.m.update(ctx, func(c *change) error {
-		i, err := findIdentity(c, ref)
+// atOnce commits a change of who is known or may do what, and the operation of it,
+// which has succeeded then. fn returns what the operation is about.
+func (m *Manager) atOnce(ctx context.Context, description string, fn func(*change) (map[string][]string, error)) (Operation, error) {
+	if err := m.builtIn(ctx); err != nil {
+		return Operation{}, err
+	}
+	opID := xid.UUID(m.now())
+	err := m.update(ctx, func(c *change) error {
+		resources, err := fn(c)
 		if err != nil {
 			return err
 		}
-		if len(i.Groups) > 0 && !force {
-			return &Error{Code: ErrInUse, Kind: "identity", ID: ref, Err: fmt.Errorf("is in %s; force removes it from there too", strings.Join(i.Groups, ", "))}
-		}
-		c.trust = true
-		c.lifecycle("identity", i.ID, "deleted", "")
-		if err := c.Identities().Delete(i.ID); err != nil {
-			return err
-		}
-		return c.doneOperation(opID, "delete identity", map[string][]string{"identity": {i.ID}})
+		return c.doneOperation(opID, description, resources)
 	})
 	if err != nil {
 		return Operation{}, err
 	}
-	return s.m.Operations.Get(ctx, opID)
+	return m.Operations.Get(ctx, opID)
 }
 
-// cutPage returns a page of a list.
-func cutPage[Row any](all []Row, page Page) []Row {
-	all = all[min(max(0, page.Offset), len(all)):]
-	if page.Limit > 0 && len(all) > page.Limit {
-		all = all[:page.Limit]
+func existsOr(err error, kind, id string) error {
+	if err != nil {
+		return err
 	}
-	return all
+	return &Error{Code: ErrExists, Kind: kind, ID: id}
 }

@@ -1,159 +1,218 @@
 package ams
 
 import (
+	"cmp"
 	"context"
+	"crypto/sha256"
 	"crypto/x509"
-	"strings"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
 	"time"
 )
 
-// Trust is who may call, and with what permissions, at one time. It never changes;
-// Changed tells when it is out of date.
+// Trust is who is known and what the groups are, at one instant. It never changes and
+// is safe for concurrent use; what it returns must not be changed.
 type Trust struct {
-	byFingerprint map[string]*Identity
-	byEmail       map[string]*Identity // in lower case
-	byID          map[string]*Identity
-	groups        map[string]*Group
-	authorities   []authority
-	changed       chan struct{}
+	changes        int64 // the count of changes it was read at, or after
+	byCertificate  map[[sha256.Size]byte]*Identity
+	byEmail        map[string]*Identity
+	groups         map[string]Group
+	authorities    *x509.CertPool
+	anyAuthorities bool
+	outdate        sync.Once
+	outdated       chan struct{}
 }
 
-type authority struct {
-	cert     *x509.Certificate
-	identity *Identity
-}
+// Changed returns what is closed when an identity or a group has changed since: then
+// Manager.Trust returns another Trust.
+func (t *Trust) Changed() <-chan struct{} { return t.outdated }
 
-// Trust returns who may call now: a change of an identity or a group that was
-// committed before the call is in it.
-//
-// Errors: the store's.
+func (t *Trust) end() { t.outdate.Do(func() { close(t.outdated) }) }
+
+// Trust returns who is known now. It costs next to nothing while that stays the same:
+// call it for each request. A change that this Manager has committed is in the Trust
+// of every call that begins after the method which made it has returned. An error is
+// that of the store.
 func (m *Manager) Trust(ctx context.Context) (*Trust, error) {
-	m.trustMu.Lock()
-	defer m.trustMu.Unlock()
-	if m.trust != nil {
-		return m.trust, nil
+	cache := &m.trust
+	if t := cache.fresh(); t != nil {
+		return t, nil
 	}
+	cache.reading.Lock()
+	defer cache.reading.Unlock()
+	if t := cache.fresh(); t != nil {
+		return t, nil
+	}
+	changes := cache.changes.Load() // before it is read
 	var identities []Identity
 	var groups []Group
 	err := m.view(ctx, func(tx Tx) (err error) {
-		if identities, err = tx.Identities().List(AllRows{}, Page{}); err != nil {
-			return err
+		if identities, err = tx.Identities().List(IdentityFilter{}, Page{}); err == nil {
+			groups, err = tx.Groups().List(GroupFilter{}, Page{})
 		}
-		groups, err = tx.Groups().List(AllRows{}, Page{})
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	t := &Trust{
-		byFingerprint: map[string]*Identity{}, byEmail: map[string]*Identity{}, byID: map[string]*Identity{},
-		groups: map[string]*Group{AdminGroup: adminGroup()}, changed: make(chan struct{}),
+	t := newTrust(identities, groups)
+	t.changes = changes
+	cache.newest.Store(t)
+	if cache.changes.Load() != changes {
+		t.end() // it was out of date before whoever changed it could know of it
 	}
-	for k := range groups {
-		t.groups[groups[k].Name] = &groups[k]
-	}
-	for k := range identities {
-		i := &identities[k]
-		t.byID[i.ID] = i
-		if i.Method == AuthOIDC {
-			t.byEmail[strings.ToLower(i.Email)] = i
-			continue
-		}
-		t.byFingerprint[i.Fingerprint] = i
-		if i.CA {
-			cert, err := i.X509()
-			if err != nil {
-				return nil, err
-			}
-			t.authorities = append(t.authorities, authority{cert, i})
-		}
-	}
-	m.trust = t
 	return t, nil
 }
 
-// distrust has the next Trust read what is stored.
-func (m *Manager) distrust() {
-	m.trustMu.Lock()
-	defer m.trustMu.Unlock()
-	if m.trust != nil {
-		close(m.trust.changed)
-		m.trust = nil
+// trustCache keeps the newest Trust.
+type trustCache struct {
+	changes atomic.Int64 // how many there were, or may have been
+	newest  atomic.Pointer[Trust]
+	reading sync.Mutex
+	builtIn atomic.Bool // the row of the group admin is there
+}
+
+// fresh returns the newest Trust if nothing has changed since.
+func (c *trustCache) fresh() *Trust {
+	if t := c.newest.Load(); t != nil && t.changes == c.changes.Load() {
+		return t
+	}
+	return nil
+}
+
+// changed has the next call of Manager.Trust read everything anew, if a transaction
+// that was committed, or may have been, concerns it.
+func (c *trustCache) changed(by *change) {
+	if by.trusted {
+		c.changes.Add(1)
+		if t := c.newest.Load(); t != nil {
+			t.end()
+		}
 	}
 }
 
-// Changed is closed when an identity or a group has changed.
-func (t *Trust) Changed() <-chan struct{} { return t.changed }
+func newTrust(identities []Identity, groups []Group) *Trust {
+	t := &Trust{
+		byCertificate: make(map[[sha256.Size]byte]*Identity, len(identities)),
+		byEmail:       map[string]*Identity{},
+		groups:        map[string]Group{AdminGroup: adminGroup()}, // its row is made by the first who needs one
+		authorities:   x509.NewCertPool(),
+		outdated:      make(chan struct{}),
+	}
+	for _, g := range groups {
+		t.groups[g.Name] = g
+	}
+	for i := range identities {
+		one := &identities[i]
+		switch one.Method {
+		case AuthOIDC:
+			t.byEmail[one.Email] = one
+		case AuthTLS:
+			t.byCertificate[sha256.Sum256(one.Certificate)] = one
+			if cert, err := x509.ParseCertificate(one.Certificate); one.CA && err == nil && isCA(cert) {
+				t.authorities.AddCert(cert)
+				t.anyAuthorities = true
+			}
+		}
+	}
+	return t
+}
 
-// ByCertificate returns the identity of a client: chain[0] is its certificate, and the
-// rest are what it sent with it. Its own entry decides if it has one; otherwise an
-// authority that is trusted must have made its certificate, directly or through the
-// others, for the use of clients. The identity is then that of the authority with the
-// name and the fingerprint of the certificate.
+// ByCertificate returns who has shown a chain of certificates at an instant: the
+// client's own first, and then, in any order, those that lead to a CA. The caller must
+// know that the client has the key of the first, as it does after a TLS handshake.
 //
-// Errors: ErrDenied, also outside the certificate's time.
+// An identity with that very certificate decides. Else the nearest CA that is known and
+// vouches for the certificate does, if its signatures, constraints and uses allow it:
+// then the identity has no id, the name and fingerprint of the certificate, and the
+// groups of the CA.
+//
+// Errors: ErrDenied when nobody is known by it, or it has expired or is not valid yet.
 func (t *Trust) ByCertificate(chain []*x509.Certificate, now time.Time) (Identity, error) {
 	if len(chain) == 0 {
-		return Identity{}, Errorf(ErrDenied, "there is no certificate")
+		return Identity{}, &Error{Code: ErrDenied, Kind: "certificate", Err: errors.New("was not shown")}
 	}
-	leaf := chain[0]
-	mark := fingerprintOf(leaf.Raw)
+	sum := sha256.Sum256(chain[0].Raw)
+	one := t.byCertificate[sum]
+	var ca *Identity
+	var why error
 	switch {
-	case now.Before(leaf.NotBefore):
-		return Identity{}, Errorf(ErrDenied, "certificate %s is not valid before %s", mark[:fingerprintStart], leaf.NotBefore.UTC().Format(time.RFC3339))
-	case now.After(leaf.NotAfter):
-		return Identity{}, Errorf(ErrDenied, "certificate %s expired on %s", mark[:fingerprintStart], leaf.NotAfter.UTC().Format(time.RFC3339))
+	case now.After(chain[0].NotAfter):
+		why = fmt.Errorf("expired on %s", chain[0].NotAfter.UTC().Format(time.DateOnly))
+	case now.Before(chain[0].NotBefore):
+		why = fmt.Errorf("is not valid before %s", chain[0].NotBefore.UTC().Format(time.DateOnly))
+	case one != nil:
+		return *one, nil
+	default:
+		ca, why = t.authority(chain, now)
 	}
-	if i := t.byFingerprint[mark]; i != nil {
-		return *i, nil
+	print := hex.EncodeToString(sum[:])
+	if why != nil {
+		return Identity{}, &Error{Code: ErrDenied, Kind: "certificate", ID: shortFingerprint(print), Err: why}
 	}
-	if len(t.authorities) == 0 {
-		return Identity{}, Errorf(ErrDenied, "certificate %s is not trusted", mark[:fingerprintStart])
+	return Identity{
+		Name: certificateName(chain[0], print), Method: AuthTLS,
+		Certificate: chain[0].Raw, Fingerprint: print, Groups: ca.Groups,
+	}, nil
+}
+
+// authority returns the CA that vouches for a certificate.
+func (t *Trust) authority(chain []*x509.Certificate, now time.Time) (*Identity, error) {
+	if !t.anyAuthorities {
+		return nil, errors.New("is not trusted")
 	}
 	between := x509.NewCertPool()
-	for _, c := range chain[1:] {
-		between.AddCert(c)
+	for _, cert := range chain[1:min(len(chain), 1+maxIntermediate)] {
+		between.AddCert(cert)
 	}
-	for _, a := range t.authorities {
-		roots := x509.NewCertPool()
-		roots.AddCert(a.cert)
-		_, err := leaf.Verify(x509.VerifyOptions{
-			Roots: roots, Intermediates: between, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
-		})
-		if err != nil {
+	verified, err := chain[0].Verify(x509.VerifyOptions{
+		Roots: t.authorities, Intermediates: between, CurrentTime: now,
+		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("is not trusted: %w", err)
+	}
+	var best *Identity
+	var length int
+	for _, way := range verified {
+		ca := t.byCertificate[sha256.Sum256(way[len(way)-1].Raw)]
+		if weak(way) || ca == nil {
 			continue
 		}
-		i := *a.identity
-		i.Fingerprint, i.Certificate, i.CA = mark, leaf.Raw, false
-		if goodIdentityName(leaf.Subject.CommonName) {
-			i.Name = leaf.Subject.CommonName
+		if best == nil || cmp.Or(cmp.Compare(len(way), length), cmp.Compare(ca.ID, best.ID)) < 0 {
+			best, length = ca, len(way)
 		}
-		return i, nil
 	}
-	return Identity{}, Errorf(ErrDenied, "certificate %s is not trusted", mark[:fingerprintStart])
+	if best == nil {
+		return nil, errors.New("is not trusted: a key on the way to the CA is too weak")
+	}
+	return best, nil
 }
 
-// ByEmail returns the identity of whoever has proved to own an email address. ErrDenied.
+// weak reports whether a key of the certificates is of no use.
+func weak(certs []*x509.Certificate) bool {
+	for _, cert := range certs {
+		if keyFault(cert) != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// ByEmail returns the identity of an email address, as the identity provider wrote it.
+// ErrDenied when nobody is known by it.
 func (t *Trust) ByEmail(email string) (Identity, error) {
-	if i := t.byEmail[strings.ToLower(email)]; i != nil {
-		return *i, nil
+	if one := t.byEmail[email]; one != nil && email != "" {
+		return *one, nil
 	}
-	return Identity{}, Errorf(ErrDenied, "identity oidc/%s not found", email)
+	return Identity{}, &Error{Code: ErrDenied, Kind: "identity", ID: string(AuthOIDC) + "/" + email, Err: errors.New("is not known")}
 }
 
-// ByID returns an identity that was there before. ErrDenied.
-func (t *Trust) ByID(id string) (Identity, error) {
-	if i := t.byID[id]; i != nil {
-		return *i, nil
-	}
-	return Identity{}, Errorf(ErrDenied, "identity %q not found", id)
-}
-
-// Group returns a group.
+// Group returns a group; false if there is none of that name.
 func (t *Trust) Group(name string) (Group, bool) {
 	g, ok := t.groups[name]
-	if !ok {
-		return Group{}, false
-	}
-	return *g, true
+	return g, ok
 }

@@ -5,166 +5,219 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/hex"
-	"slices"
+	"fmt"
 	"time"
 )
 
-// JoinToken lets one client make itself known, once.
+// JoinToken lets one client, whoever has its secret, make its own certificate known.
 type JoinToken struct {
-	ID        string
-	Rev       int64
-	Name      string   // of the identity that it makes; empty is as for IdentityRequest
-	Groups    []string // of the identity that it makes
-	Secret    string   `json:"-"` // only in what Issue returns
-	Hash      string   // SHA-256 of the secret, in hexadecimal
+	ID   string // 20 characters; ids made later sort later
+	Rev  int64
+	Name string // that the identity gets; empty is the default of IdentityRequest
+	// Groups are those that the identity will be in, in order.
+	Groups []string
+	// Secret is what the client needs, 64 hexadecimal digits. It is set in what Issue
+	// returns, and nowhere else: only its SHA-256, Hash, is stored.
+	Secret    string
+	Hash      string
+	ExpiresAt time.Time // when it ends to be of use
 	CreatedAt time.Time
-	ExpiresAt time.Time
 }
 
-// JoinTokenRequest says what a join token is good for.
+// JoinTokenFilter chooses join tokens. Every field that is set must match.
+type JoinTokenFilter struct {
+	Hash          string
+	ExpiresBefore time.Time // before this instant
+	ExpiresAfter  time.Time // after this instant
+}
+
+// JoinTokenRequest says what a join token is for.
 type JoinTokenRequest struct {
-	Name     string
-	Groups   []string
-	Lifetime time.Duration // default 1 hour, 30 days at most
+	Name     string        // that the identity gets; must be free, now and then
+	Groups   []string      // that the identity will be in; none is allowed
+	Lifetime time.Duration // default an hour, 30 days at most
 }
-
-// JoinTokenFilter chooses join tokens; there is nothing to choose by.
-type JoinTokenFilter struct{}
 
 const (
-	defaultTokenLife = time.Hour
-	maxTokenLife     = 30 * 24 * time.Hour
-	maxTokens        = 10_000
+	tokenLifetime    = time.Hour
+	maxTokenLifetime = 30 * 24 * time.Hour
+	secretLength     = 32 // bytes
 )
 
-// JoinTokens is the service for tokens with which clients make themselves known.
+// JoinTokens is the service for join tokens.
 type JoinTokens struct{ m *Manager }
 
-// Issue makes a join token. Its secret is in the result, and nowhere else: what is
-// kept is a hash.
+// Issue makes a join token and returns it with its secret, for the only time. It is
+// good for one identity, made by Identities.Enroll before it expires.
 //
-// Errors: ErrInvalid; ErrNotFound (group); ErrState where there are 10,000 already.
+// Errors: ErrInvalid with all problems at once; ErrExists (name); ErrNotFound (group).
 func (s *JoinTokens) Issue(ctx context.Context, req JoinTokenRequest) (JoinToken, error) {
-	life := cmp.Or(req.Lifetime, defaultTokenLife)
-	switch {
-	case life < 0 || life > maxTokenLife:
-		return JoinToken{}, Errorf(ErrInvalid, "lifetime is %s; it must be more than 0 and at most %s", life, maxTokenLife)
-	case req.Name != "" && !goodIdentityName(req.Name):
-		return JoinToken{}, Errorf(ErrInvalid, "name %s must be 1 to 255 letters, digits or any of - _ . : @ +", quote(req.Name))
+	if err := req.check(); err != nil {
+		return JoinToken{}, err
 	}
-	var b [32]byte
-	_, _ = rand.Read(b[:]) // never fails
-	t := JoinToken{Name: req.Name, Secret: hex.EncodeToString(b[:])}
-	t.Hash = hashSecret(t.Secret)
-	err := s.m.update(ctx, func(c *change) (err error) {
-		all, err := c.JoinTokens().List(AllRows{}, Page{})
+	if err := s.m.builtIn(ctx); err != nil {
+		return JoinToken{}, err
+	}
+	raw := make([]byte, secretLength)
+	rand.Read(raw) // never fails
+	secret := hex.EncodeToString(raw)
+	var t JoinToken
+	err := s.m.update(ctx, func(c *change) error {
+		groups, err := c.groupNames(req.Groups)
 		if err != nil {
 			return err
 		}
-		left := 0
-		for _, old := range all {
-			if c.now.Before(old.ExpiresAt) {
-				left++
-			} else if err := c.JoinTokens().Delete(old.ID); err != nil {
-				return err
+		if req.Name != "" {
+			n, err := c.Identities().Count(IdentityFilter{Method: AuthTLS, Name: req.Name})
+			if err != nil || n > 0 {
+				return existsOr(err, "identity", string(AuthTLS)+"/"+req.Name)
 			}
 		}
-		if left >= maxTokens {
-			return Errorf(ErrState, "there are %d join tokens already; revoke some", left)
+		t = JoinToken{
+			ID: s.m.ids.New(c.now), Name: req.Name, Groups: groups, Hash: secretHash(secret),
+			ExpiresAt: c.now.Add(cmp.Or(req.Lifetime, tokenLifetime)).Truncate(time.Millisecond), CreatedAt: c.now,
 		}
-		if t.Groups, err = c.groups(req.Groups); err != nil {
-			return err
-		}
-		t.ID, t.CreatedAt, t.ExpiresAt = s.m.ids.New(c.now), c.now, c.now.Add(life)
+		c.lifecycle("token", t.ID, "created", t.Name)
 		return c.JoinTokens().Put(t)
 	})
 	if err != nil {
 		return JoinToken{}, err
 	}
-	t.Rev = 1
+	t.Rev, t.Secret = 1, secret
 	return t, nil
 }
 
-func hashSecret(secret string) string {
-	sum := sha256.Sum256([]byte(secret))
-	return hex.EncodeToString(sum[:])
+func (r *JoinTokenRequest) check() error {
+	faults := newManifestFaults()
+	if r.Name != "" {
+		faults.name("name", r.Name, true)
+	}
+	switch {
+	case r.Lifetime < 0:
+		faults.add("lifetime", "", "lifetime must not be negative, got %s", r.Lifetime)
+	case r.Lifetime > maxTokenLifetime:
+		faults.add("lifetime", "", "lifetime is %s (maximum %s)", r.Lifetime, maxTokenLifetime)
+	}
+	return faults.err()
 }
 
-// List returns the join tokens that can be used, in order of their making, and how
-// many there are.
-func (s *JoinTokens) List(ctx context.Context, _ JoinTokenFilter, page Page) ([]JoinToken, int, error) {
+// List returns the join tokens that can still be used, oldest first, without their
+// secrets, cut to the page, and how many there are in all.
+func (s *JoinTokens) List(ctx context.Context, page Page) ([]JoinToken, int, error) {
 	var list []JoinToken
+	var total int
 	err := s.m.view(ctx, func(tx Tx) (err error) {
-		list, err = tx.JoinTokens().List(AllRows{}, Page{})
+		list, total, err = listPage(tx.JoinTokens(), JoinTokenFilter{ExpiresAfter: s.m.now()}, page)
 		return err
 	})
-	now := s.m.now()
-	list = slices.DeleteFunc(list, func(t JoinToken) bool { return !now.Before(t.ExpiresAt) })
-	return cutPage(list, page), len(list), err
+	return list, total, err
 }
 
-// Revoke makes a join token useless. ErrNotFound.
+// Revoke makes a join token useless, at once. ErrNotFound, also for one that was used.
 func (s *JoinTokens) Revoke(ctx context.Context, id string) error {
-	err := s.m.update(ctx, func(c *change) error { return c.JoinTokens().Delete(id) })
-	return wrapName(err, "join token", id)
+	return s.m.update(ctx, func(c *change) error {
+		t, err := c.JoinTokens().Get(id)
+		if err != nil {
+			return wrapName(err, "token", id)
+		}
+		return c.endToken(&t, "revoked")
+	})
 }
 
-// Enroll makes an identity for a certificate whose owner knows a secret: a join token,
-// which is used up by it, or the trust password, which makes an administrator. Whoever
-// serves this to the network must bound how often it is tried.
+// endToken deletes a join token and tells why.
+func (c *change) endToken(t *JoinToken, why string) error {
+	c.lifecycle("token", t.ID, "deleted", why)
+	return c.JoinTokens().Delete(t.ID)
+}
+
+// sweepTokens deletes join tokens that have expired.
+func (c *change) sweepTokens() error {
+	expired, err := c.JoinTokens().List(JoinTokenFilter{ExpiresBefore: c.now}, Page{Limit: 10_000})
+	for i := range expired {
+		if err == nil {
+			err = c.endToken(&expired[i], "expired")
+		}
+	}
+	return err
+}
+
+// Enroll makes the certificate of a client known that nobody knows yet, because it
+// has a secret. With the secret of a join token it gets the groups of the token,
+// which is used up; with the password of the setting core.trust_password it becomes a
+// member of the group admin. It counts at once.
 //
-// Errors: ErrDenied for any secret that is wrong, used or too old, which are not told
-// apart; ErrInvalid; ErrExists for a certificate that is known, and the token is not
-// used up then.
+// A wrong secret costs as much time whatever is wrong with it. How often somebody may
+// try is for the caller to limit: each try with a password costs tenths of a second
+// of computing.
+//
+// Errors: ErrInvalid (certificate); ErrDenied, in the same words for every secret
+// that is wrong, expired, used or revoked; ErrExists when the certificate is known
+// already, or the token's name is taken: the token can be used again then.
 func (s *Identities) Enroll(ctx context.Context, certificate []byte, secret string) (Identity, error) {
-	denied := Errorf(ErrDenied, "the join token or trust password is wrong")
-	if secret == "" || len(secret) > maxSettingLength {
-		return Identity{}, denied
-	}
-	req := IdentityRequest{Method: AuthTLS, Certificate: certificate}
-	if _, err := req.identity(s.m.now()); err != nil {
-		return Identity{}, err
-	}
-	// Both are tried whatever the first says, so that the time tells nothing.
-	admin, err := s.m.Settings.trustPassword(ctx, secret)
+	m := s.m
+	req := IdentityRequest{Method: AuthTLS, Certificate: certificate, Groups: []string{AdminGroup}}
+	draft, err := req.identity(m.now())
 	if err != nil {
 		return Identity{}, err
 	}
-	hash := []byte(hashSecret(secret))
-	var made Identity
-	err = s.m.update(ctx, func(c *change) error {
-		req := req
-		tokens, err := c.JoinTokens().List(AllRows{}, Page{})
-		if err != nil {
-			return err
-		}
-		used := ""
-		for _, t := range tokens {
-			if subtle.ConstantTimeCompare([]byte(t.Hash), hash) == 1 && c.now.Before(t.ExpiresAt) {
-				used, req.Name, req.Groups = t.ID, t.Name, t.Groups
-			}
-		}
-		switch {
-		case admin:
-			used, req.Name, req.Groups = "", "", []string{AdminGroup}
-		case used == "":
-			return denied
-		}
-		// A group may have gone since.
-		req.Groups = slices.DeleteFunc(slices.Clone(req.Groups), func(name string) bool {
-			_, err := findGroup(c, name)
-			return CodeOf(err) == ErrNotFound
-		})
-		if made, err = c.newIdentity(s.m, &req); err != nil || used == "" {
-			return err
-		}
-		return c.JoinTokens().Delete(used)
+	if err := m.builtIn(ctx); err != nil {
+		return Identity{}, err
+	}
+	var byToken bool
+	err = m.view(ctx, func(tx Tx) error {
+		t, err := usableToken(tx, secret, m.now())
+		byToken = t != nil
+		return err
 	})
 	if err != nil {
 		return Identity{}, err
 	}
-	made.Rev = 1
-	return made, nil
+	if !byToken {
+		ok, err := m.Settings.trustPassword(ctx, secret)
+		if err != nil || !ok {
+			return Identity{}, deniedOr(err)
+		}
+	}
+	var made Identity
+	err = m.update(ctx, func(c *change) error {
+		draft := draft
+		if byToken {
+			t, err := usableToken(c, secret, c.now)
+			if err != nil || t == nil { // somebody was faster
+				return deniedOr(err)
+			}
+			draft.Name, draft.Groups = t.Name, t.Groups
+			if err := c.endToken(t, "used"); err != nil {
+				return err
+			}
+		}
+		made, err = c.newIdentity(m, draft)
+		return err
+	})
+	if err != nil {
+		return Identity{}, err
+	}
+	return s.Get(ctx, made.ID)
+}
+
+// usableToken returns the join token of a secret, nil if there is none that has not
+// expired. Tokens are found by a hash: how long it takes tells nothing of secrets.
+func usableToken(tx Tx, secret string, now time.Time) (*JoinToken, error) {
+	found, err := tx.JoinTokens().List(JoinTokenFilter{Hash: secretHash(secret), ExpiresAfter: now}, Page{Limit: 1})
+	if err != nil || len(found) == 0 {
+		return nil, err
+	}
+	return &found[0], nil
+}
+
+func secretHash(secret string) string {
+	return fmt.Sprintf("%x", sha256.Sum256([]byte(secret)))
+}
+
+func deniedOr(err error) error {
+	if err != nil {
+		return err
+	}
+	return Errorf(ErrDenied, "the secret is not accepted")
 }

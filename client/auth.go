@@ -183,7 +183,7 @@ func (s *JoinTokens) Issue(ctx context.Context, req ams.JoinTokenRequest) (ams.J
 }
 
 // List returns the join tokens that can be used, and how many there are.
-func (s *JoinTokens) List(ctx context.Context, _ ams.JoinTokenFilter, page ams.Page) ([]ams.JoinToken, int, error) {
+func (s *JoinTokens) List(ctx context.Context, page ams.Page) ([]ams.JoinToken, int, error) {
 	var shown []api.JoinToken
 	_, err := s.c.get(ctx, "/auth/tokens", url.Values{"recursion": {"1"}}, &shown)
 	list := []ams.JoinToken{}

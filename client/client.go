@@ -36,7 +36,7 @@ type Client struct {
 	Identities   *Identities
 	Images       *Images
 	Instances    *Instances
-	JoinTokens   *JoinTokens
+	Tokens       *JoinTokens
 	Nodes        *Nodes
 	Operations   *Operations
 	Settings     *Settings
@@ -69,7 +69,7 @@ func Open(address string, opts Options) (*Client, error) {
 	}
 	c.http = &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	c.Addons, c.Applications, c.Groups, c.Identities = &Addons{c}, &Applications{c}, &Groups{c}, &Identities{c}
-	c.Images, c.Instances, c.JoinTokens, c.Nodes = &Images{c}, &Instances{c}, &JoinTokens{c}, &Nodes{c}
+	c.Images, c.Instances, c.Tokens, c.Nodes = &Images{c}, &Instances{c}, &JoinTokens{c}, &Nodes{c}
 	c.Operations, c.Settings = &Operations{c}, &Settings{c}
 	return c, nil
 }

@@ -301,7 +301,7 @@ func tokenOf(t *ams.JoinToken) api.JoinToken {
 }
 
 func listTokens(q *request) (response, error) {
-	tokens, _, err := q.h.m.JoinTokens.List(q.Context(), ams.JoinTokenFilter{}, ams.Page{})
+	tokens, _, err := q.h.m.Tokens.List(q.Context(), ams.Page{})
 	list := []api.JoinToken{}
 	for i := range tokens {
 		list = append(list, tokenOf(&tokens[i]))
@@ -324,12 +324,12 @@ func issueToken(q *request) (response, error) {
 	if err := q.mayGrant(post.Groups); err != nil {
 		return nil, err
 	}
-	t, err := q.h.m.JoinTokens.Issue(q.Context(), req)
+	t, err := q.h.m.Tokens.Issue(q.Context(), req)
 	return result{value: tokenOf(&t)}, err
 }
 
 func revokeToken(q *request) (response, error) {
-	return result{value: struct{}{}}, q.h.m.JoinTokens.Revoke(q.Context(), q.PathValue("id"))
+	return result{value: struct{}{}}, q.h.m.Tokens.Revoke(q.Context(), q.PathValue("id"))
 }
 
 func showOIDC(q *request) (response, error) {

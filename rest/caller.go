@@ -32,6 +32,13 @@ func (c *caller) may(kind, id, entitlement string) bool {
 	return c.granted[ams.Permission{Entitlement: entitlement, Resource: resource}]
 }
 
+// same reports whether another caller is this one, or may do everything: who sees what a
+// caller has begun.
+func (c *caller) same(other *caller) bool {
+	return other.admin || other.known && other.identity.Fingerprint == c.identity.Fingerprint &&
+		other.identity.Email == c.identity.Email && other.identity.Fingerprint+other.identity.Email != ""
+}
+
 // sees reports whether the caller may see an object.
 func (c *caller) sees(kind, id string) bool { return c.may(kind, id, "can_view") }
 

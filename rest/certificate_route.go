@@ -131,7 +131,6 @@ func (q *request) enroll(post *api.CertificatesPost) (response, error) {
 		return nil, err
 	}
 	path := "/1.0/certificates/" + i.Fingerprint
-	return begun{q.h.locals.done(now, "Adding certificate", map[string][]string{"certificates": {path}}, func(c *caller) bool {
-		return c.admin || c.identity.ID == i.ID
-	})}, nil
+	who := &caller{identity: i}
+	return begun{q.h.locals.done(now, "Adding certificate", map[string][]string{"certificates": {path}}, who.same)}, nil
 }

@@ -260,9 +260,7 @@ func (q *request) started(op ams.Operation, err error, as string, noWait bool) (
 // at answers with an operation that has ended: what was asked for is done.
 func (q *request) at(description string, resources map[string][]string) response {
 	who := q.caller
-	return begun{q.h.locals.done(q.h.now(), description, resources, func(c *caller) bool {
-		return c.admin || c.identity.ID != "" && c.identity.ID == who.identity.ID
-	})}
+	return begun{q.h.locals.done(q.h.now(), description, resources, who.same)}
 }
 
 func patchInstance(q *request, as string) (response, error) {

@@ -108,9 +108,7 @@ func (q *request) group(description string, ops []ams.Operation, err error, key 
 		return begun{q.h.locals.rename(operationOf(ops[0]))}, nil
 	}
 	who := q.caller
-	n := q.h.locals.add(q.h.now(), api.Operation{Class: api.ClassTask, Description: description, Resources: resources}, func(c *caller) bool {
-		return c.admin || c.identity.ID != "" && c.identity.ID == who.identity.ID
-	}, nil, nil)
+	n := q.h.locals.add(q.h.now(), api.Operation{Class: api.ClassTask, Description: description, Resources: resources}, who.same, nil, nil)
 	ctx := background(q.Context())
 	go func() {
 		for _, op := range ops {

@@ -17,9 +17,9 @@ type schemas struct {
 	nodes        *schema[ams.Node, ams.NodeFilter]
 	operations   *schema[ams.Operation, ams.OperationFilter]
 	settings     *schema[ams.Setting, ams.SettingFilter]
-	identities   *schema[ams.Identity, ams.AllRows]
-	groups       *schema[ams.Group, ams.AllRows]
-	joinTokens   *schema[ams.JoinToken, ams.AllRows]
+	identities   *schema[ams.Identity, ams.IdentityFilter]
+	groups       *schema[ams.Group, ams.GroupFilter]
+	joinTokens   *schema[ams.JoinToken, ams.JoinTokenFilter]
 }
 
 func newSchemas() *schemas {
@@ -82,16 +82,16 @@ func (t *tx) Settings() ams.Table[ams.Setting, ams.SettingFilter] {
 	return table[ams.Setting, ams.SettingFilter]{t, t.schemas.settings}
 }
 
-func (t *tx) Identities() ams.Table[ams.Identity, ams.AllRows] {
-	return table[ams.Identity, ams.AllRows]{t, t.schemas.identities}
+func (t *tx) Identities() ams.Table[ams.Identity, ams.IdentityFilter] {
+	return table[ams.Identity, ams.IdentityFilter]{t, t.schemas.identities}
 }
 
-func (t *tx) Groups() ams.Table[ams.Group, ams.AllRows] {
-	return table[ams.Group, ams.AllRows]{t, t.schemas.groups}
+func (t *tx) Groups() ams.Table[ams.Group, ams.GroupFilter] {
+	return table[ams.Group, ams.GroupFilter]{t, t.schemas.groups}
 }
 
-func (t *tx) JoinTokens() ams.Table[ams.JoinToken, ams.AllRows] {
-	return table[ams.JoinToken, ams.AllRows]{t, t.schemas.joinTokens}
+func (t *tx) JoinTokens() ams.Table[ams.JoinToken, ams.JoinTokenFilter] {
+	return table[ams.JoinToken, ams.JoinTokenFilter]{t, t.schemas.joinTokens}
 }
 
 func (t *tx) Events() ams.EventLog { return events{t} }

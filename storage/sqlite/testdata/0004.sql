@@ -136,22 +136,34 @@ CREATE INDEX instances_node ON instances (node, id, status, standby);
 DROP INDEX instances_application;
 CREATE INDEX instances_application ON instances (application_id, id, version, status, standby);
 CREATE TABLE identities (
-    id   TEXT    NOT NULL PRIMARY KEY,
-    rev  INTEGER NOT NULL,
-    data TEXT    NOT NULL
+    id          TEXT    NOT NULL PRIMARY KEY,
+    rev         INTEGER NOT NULL,
+    method      TEXT    NOT NULL,
+    name        TEXT    NOT NULL,
+    email       TEXT    NOT NULL,
+    fingerprint TEXT    NOT NULL,
+    group_names TEXT    NOT NULL, -- a JSON list
+    data        TEXT    NOT NULL
 ) STRICT;
+CREATE UNIQUE INDEX identities_fingerprint ON identities (fingerprint) WHERE fingerprint <> '';
+CREATE UNIQUE INDEX identities_email ON identities (email, method) WHERE email <> '';
+CREATE INDEX identities_name ON identities (name, id);
 
-CREATE TABLE groups (
+CREATE TABLE identity_groups (
     id   TEXT    NOT NULL PRIMARY KEY, -- the name
     rev  INTEGER NOT NULL,
     data TEXT    NOT NULL
 ) STRICT;
 
 CREATE TABLE join_tokens (
-    id   TEXT    NOT NULL PRIMARY KEY,
-    rev  INTEGER NOT NULL,
-    data TEXT    NOT NULL
+    id         TEXT    NOT NULL PRIMARY KEY,
+    rev        INTEGER NOT NULL,
+    hash       TEXT    NOT NULL,
+    expires_at INTEGER NOT NULL, -- microseconds since 1970
+    data       TEXT    NOT NULL
 ) STRICT;
-INSERT INTO identities VALUES('id1',1,'{"ID":"id1","Rev":1,"Method":"oidc","Name":"ann","Email":"ann@example.com","Groups":["ops"],"CreatedAt":"2023-11-14T22:13:20Z","UpdatedAt":"2023-11-14T22:13:20Z"}');
-INSERT INTO groups VALUES('ops',1,'{"Name":"ops","Rev":1,"Permissions":[{"Entitlement":"can_view_config","Resource":"server"}],"CreatedAt":"2023-11-14T22:13:20Z","UpdatedAt":"2023-11-14T22:13:20Z"}');
+CREATE UNIQUE INDEX join_tokens_hash ON join_tokens (hash);
+INSERT INTO identities VALUES('e1',1,'oidc','anna@example.com','anna@example.com','','["admin"]','{"ID":"e1","Rev":1,"Name":"anna@example.com","Method":"oidc","Email":"anna@example.com","Groups":["admin"],"CreatedAt":"2023-11-14T22:13:20Z","UpdatedAt":"2023-11-14T22:13:20Z"}');
+INSERT INTO identity_groups VALUES('admin',1,'{"Name":"admin","Rev":1,"Description":"Administrators","Immutable":true,"CreatedAt":"2023-11-14T22:13:20Z","UpdatedAt":"2023-11-14T22:13:20Z"}');
+INSERT INTO join_tokens VALUES('t1',1,'ef',1700000000000000,'{"ID":"t1","Rev":1,"Hash":"ef","ExpiresAt":"2023-11-14T22:13:20Z","CreatedAt":"2023-11-14T22:13:20Z"}');
 COMMIT;
