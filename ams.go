@@ -146,12 +146,15 @@ const DefaultRelease = "1.30"
 type Manager struct {
 	Addons       *Addons
 	Applications *Applications
+	Groups       *Groups
+	Identities   *Identities
 	Images       *Images
 	Instances    *Instances
 	Nodes        *Nodes
 	Operations   *Operations
 	Settings     *Settings
 	Storage      *Storage
+	Tokens       *JoinTokens
 
 	store    Store
 	backend  Backend
@@ -166,6 +169,7 @@ type Manager struct {
 	placer   *Placer      // a picture of the node rows, also of those not committed yet
 	pictured atomic.Bool  // the placer has been given the rows
 	briefs   *briefs
+	trust    trustCache
 	signal   *broadcast
 	waiters  *waiters
 	engine   *engine
@@ -186,12 +190,15 @@ func New(cfg Config) (*Manager, error) {
 	}
 	m.Addons = &Addons{m}
 	m.Applications = &Applications{m}
+	m.Groups = &Groups{m}
+	m.Identities = &Identities{m}
 	m.Images = &Images{m}
 	m.Instances = &Instances{m}
 	m.Nodes = &Nodes{m}
 	m.Operations = &Operations{m}
 	m.Settings = &Settings{m}
 	m.Storage = &Storage{m}
+	m.Tokens = &JoinTokens{m}
 	m.engine = newEngine(m)
 	return m, nil
 }

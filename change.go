@@ -22,6 +22,8 @@ type change struct {
 	nodes  []string   // that were changed, and that the placer knows as they will be
 	rows   []Instance // as they were stored
 	gone   []string   // instances whose rows were deleted
+
+	trusted bool // who is known, or who may do what, is another now
 }
 
 // fresh is an instance whose power is known without asking the backend, while its
@@ -58,6 +60,7 @@ func (m *Manager) update(ctx context.Context, fn func(*change) error) error {
 		}
 		if c != nil {
 			m.forgetNodes(append(touched, c.nodes...))
+			m.trust.changed(c) // likewise
 		}
 		return err
 	}
@@ -75,6 +78,7 @@ func (m *Manager) now() time.Time { return time.Now().UTC().Truncate(time.Millis
 
 func (m *Manager) committed(c *change) {
 	m.briefs.committed(c.rows, c.gone)
+	m.trust.changed(c)
 	if len(c.events) > 0 {
 		m.signal.broadcast()
 	}

@@ -21,7 +21,7 @@ type Event struct {
 	Seq     int64     // position in the log; assigned by the store
 	Time    time.Time // UTC, whole milliseconds
 	Type    EventType
-	Kind    string // "application", "version", "image", "instance", "node", "operation", "setting"
+	Kind    string // "application", "version", "image", "instance", "node", "operation", "setting", "identity", "group", "token", …
 	ID      string // the object's id
 	Action  string // "created", "deleted", "updated", or the new status
 	Message string // a text for people; may be empty

@@ -35,6 +35,9 @@ type Tx interface {
 	Nodes() Table[Node, NodeFilter]
 	Operations() Table[Operation, OperationFilter]
 	Settings() Table[Setting, SettingFilter]
+	Identities() Table[Identity, IdentityFilter]
+	Groups() Table[Group, GroupFilter]
+	JoinTokens() Table[JoinToken, JoinTokenFilter]
 	Events() EventLog
 }
 

@@ -10,8 +10,8 @@ const (
 	firstSweep    = time.Minute // after the start, at most: that has better things to do
 )
 
-// sweepLoop forgets what is over: old operations, old events, blobs that nothing
-// refers to.
+// sweepLoop forgets what is over: old operations, join tokens and events, blobs
+// that nothing refers to.
 func (e *engine) sweepLoop(ctx context.Context) {
 	if !pause(ctx, min(firstSweep, e.m.cfg.BlobAge)) {
 		return
@@ -37,6 +37,9 @@ func (e *engine) sweep(ctx context.Context) error {
 			if err := c.Operations().Delete(op.ID); err != nil {
 				return err
 			}
+		}
+		if err := c.sweepTokens(); err != nil {
+			return err
 		}
 		oldest, newest, err := c.Events().Bounds()
 		if err != nil || newest-oldest < 2*m.cfg.KeepEvents {

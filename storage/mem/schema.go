@@ -1,8 +1,10 @@
 package mem
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/openams/ams"
 )
@@ -17,6 +19,9 @@ type schemas struct {
 	nodes        schema[ams.Node, ams.NodeFilter]
 	operations   schema[ams.Operation, ams.OperationFilter]
 	settings     schema[ams.Setting, ams.SettingFilter]
+	identities   schema[ams.Identity, ams.IdentityFilter]
+	groups       schema[ams.Group, ams.GroupFilter]
+	joinTokens   schema[ams.JoinToken, ams.JoinTokenFilter]
 }
 
 func newSchemas() *schemas {
@@ -26,6 +31,7 @@ func newSchemas() *schemas {
 			key:    func(a *ams.Application) string { return a.ID },
 			rev:    func(a *ams.Application) *int64 { return &a.Rev },
 			name:   func(a *ams.Application) string { return a.Name },
+			unique: func(a *ams.Application) []string { return []string{a.Name} },
 			marks:  func(*ams.Application) []string { return nil },
 			lookup: func(*ams.ApplicationFilter) string { return "" },
 			match: func(a *ams.Application, f *ams.ApplicationFilter) bool {
@@ -66,7 +72,7 @@ func newSchemas() *schemas {
 			key:    func(i *ams.Image) string { return i.ID },
 			rev:    func(i *ams.Image) *int64 { return &i.Rev },
 			name:   func(i *ams.Image) string { return i.Name },
-			scope:  func(i *ams.Image) string { return strconv.FormatBool(i.VM) },
+			unique: func(i *ams.Image) []string { return []string{strconv.FormatBool(i.VM) + separator + i.Name} },
 			marks:  func(*ams.Image) []string { return nil },
 			lookup: func(*ams.ImageFilter) string { return "" },
 			match: func(i *ams.Image, f *ams.ImageFilter) bool {
@@ -110,15 +116,40 @@ func newSchemas() *schemas {
 			lookup: func(*ams.SettingFilter) string { return "" },
 			match:  func(*ams.Setting, *ams.SettingFilter) bool { return true },
 		},
+		identities: identitySchema(),
+		groups: schema[ams.Group, ams.GroupFilter]{
+			kind:   "group",
+			key:    func(g *ams.Group) string { return g.Name },
+			rev:    func(g *ams.Group) *int64 { return &g.Rev },
+			marks:  func(*ams.Group) []string { return nil },
+			lookup: func(*ams.GroupFilter) string { return "" },
+			match: func(g *ams.Group, f *ams.GroupFilter) bool {
+				return strings.Contains(lower(g.Name), lower(f.Name))
+			},
+		},
+		joinTokens: schema[ams.JoinToken, ams.JoinTokenFilter]{
+			kind:   "token",
+			key:    func(t *ams.JoinToken) string { return t.ID },
+			rev:    func(t *ams.JoinToken) *int64 { return &t.Rev },
+			name:   func(t *ams.JoinToken) string { return t.Hash },
+			unique: func(t *ams.JoinToken) []string { return []string{t.Hash} },
+			marks:  func(*ams.JoinToken) []string { return nil },
+			lookup: func(*ams.JoinTokenFilter) string { return "" },
+			match: func(t *ams.JoinToken, f *ams.JoinTokenFilter) bool {
+				return text(f.Hash, t.Hash) && (f.ExpiresBefore.IsZero() || t.ExpiresAt.Before(f.ExpiresBefore)) &&
+					(f.ExpiresAfter.IsZero() || t.ExpiresAt.After(f.ExpiresAfter))
+			},
+		},
 	}
 }
 
 func instanceSchema() schema[ams.Instance, ams.InstanceFilter] {
 	return schema[ams.Instance, ams.InstanceFilter]{
-		kind: "instance",
-		key:  func(i *ams.Instance) string { return i.ID },
-		rev:  func(i *ams.Instance) *int64 { return &i.Rev },
-		name: func(i *ams.Instance) string { return i.Name },
+		kind:   "instance",
+		key:    func(i *ams.Instance) string { return i.ID },
+		rev:    func(i *ams.Instance) *int64 { return &i.Rev },
+		name:   func(i *ams.Instance) string { return i.Name },
+		unique: func(i *ams.Instance) []string { return []string{i.Name} },
 		marks: func(i *ams.Instance) []string {
 			marks := []string{"id " + i.ID, "name " + i.Name, "application " + i.ApplicationID, "node " + i.Node, "status " + string(i.Status)}
 			if !i.Resting {
@@ -162,8 +193,42 @@ func instanceSchema() schema[ams.Instance, ams.InstanceFilter] {
 	}
 }
 
+func identitySchema() schema[ams.Identity, ams.IdentityFilter] {
+	return schema[ams.Identity, ams.IdentityFilter]{
+		kind: "identity",
+		key:  func(i *ams.Identity) string { return i.ID },
+		rev:  func(i *ams.Identity) *int64 { return &i.Rev },
+		name: func(i *ams.Identity) string { return cmp.Or(i.Fingerprint, i.Email) },
+		unique: func(i *ams.Identity) (terms []string) {
+			if i.Fingerprint != "" {
+				terms = append(terms, "fingerprint "+i.Fingerprint)
+			}
+			if i.Email != "" {
+				terms = append(terms, "email "+string(i.Method)+separator+i.Email)
+			}
+			return terms
+		},
+		marks:  func(*ams.Identity) []string { return nil },
+		lookup: func(*ams.IdentityFilter) string { return "" },
+		match: func(i *ams.Identity, f *ams.IdentityFilter) bool {
+			return text(f.ID, i.ID) && text(f.Method, i.Method) && text(f.Name, i.Name) && text(f.Email, i.Email) &&
+				(f.Group == "" || slices.Contains(i.Groups, f.Group)) && strings.HasPrefix(i.Fingerprint, f.Fingerprint)
+		},
+	}
+}
+
+// lower returns s with its ASCII letters in lower case.
+func lower(s string) string {
+	return strings.Map(func(r rune) rune {
+		if 'A' <= r && r <= 'Z' {
+			r += 'a' - 'A'
+		}
+		return r
+	}, s)
+}
+
 // text reports whether the wanted text is not set, or is the one there.
-func text(want, have string) bool { return want == "" || want == have }
+func text[S ~string](want, have S) bool { return want == "" || want == have }
 
 // equal reports whether the wanted value is not set, or is the one there.
 func equal[T comparable](want *T, have T) bool { return want == nil || *want == have }

@@ -9,11 +9,12 @@ import (
 
 // schema says what the store must know of the rows of one noun.
 type schema[Row, Filter any] struct {
-	kind  string // the noun, for errors
-	key   func(*Row) string
-	rev   func(*Row) *int64
-	name  func(*Row) string // what is unique besides the key; nil if nothing is
-	scope func(*Row) string // names are unique among rows of the same scope; nil: among all
+	kind string // the noun, for errors
+	key  func(*Row) string
+	rev  func(*Row) *int64
+	name func(*Row) string // of a row whose terms are taken, for errors
+	// unique are the terms that no two rows may have; nil if there are none.
+	unique func(*Row) []string
 	// marks are the terms that a row is found under; lookup is the term that
 	// leads to all rows that a filter can match, "" if that is every row.
 	marks  func(*Row) []string
@@ -24,7 +25,7 @@ type schema[Row, Filter any] struct {
 // rows is the state of one table.
 type rows[Row any] struct {
 	byID   tree[*Row]
-	byName tree[string]   // name to id
+	byTerm tree[string]   // unique term to id
 	byMark tree[struct{}] // mark, separator, id
 }
 
@@ -105,9 +106,10 @@ func (t table[Row, Filter]) Put(given Row) error {
 	case *rev != 0 && *rev != *t.schema.rev(old):
 		return &ams.Error{Code: ams.ErrConflict, Kind: t.schema.kind, ID: id}
 	}
-	name, named := t.schema.unique(row)
-	if owner, taken := t.rows.byName.get(name); named && taken && owner != id {
-		return &ams.Error{Code: ams.ErrExists, Kind: t.schema.kind, ID: t.schema.name(row)}
+	for _, term := range t.schema.terms(row) {
+		if owner, taken := t.rows.byTerm.get(term); taken && owner != id {
+			return &ams.Error{Code: ams.ErrExists, Kind: t.schema.kind, ID: t.schema.name(row)}
+		}
 	}
 	*rev++
 	if ok {
@@ -115,8 +117,8 @@ func (t table[Row, Filter]) Put(given Row) error {
 	}
 	seed := t.tx.store.seed
 	t.rows.byID = t.rows.byID.set(seed, id, row)
-	if named {
-		t.rows.byName = t.rows.byName.set(seed, name, id)
+	for _, term := range t.schema.terms(row) {
+		t.rows.byTerm = t.rows.byTerm.set(seed, term, id)
 	}
 	for _, mark := range t.schema.marks(row) {
 		t.rows.byMark = t.rows.byMark.set(seed, mark+separator+id, struct{}{})
@@ -141,23 +143,20 @@ func (t table[Row, Filter]) Delete(id string) error {
 func (t table[Row, Filter]) unlink(row *Row) {
 	id := t.schema.key(row)
 	t.rows.byID = t.rows.byID.remove(id)
-	if name, named := t.schema.unique(row); named {
-		t.rows.byName = t.rows.byName.remove(name)
+	for _, term := range t.schema.terms(row) {
+		t.rows.byTerm = t.rows.byTerm.remove(term)
 	}
 	for _, mark := range t.schema.marks(row) {
 		t.rows.byMark = t.rows.byMark.remove(mark + separator + id)
 	}
 }
 
-// unique returns what no other row may have, if there is such a thing.
-func (s *schema[Row, Filter]) unique(row *Row) (name string, ok bool) {
-	if s.name == nil {
-		return "", false
+// terms returns what no other row may have.
+func (s *schema[Row, Filter]) terms(row *Row) []string {
+	if s.unique == nil {
+		return nil
 	}
-	if s.scope == nil {
-		return s.name(row), true
-	}
-	return s.scope(row) + separator + s.name(row), true
+	return s.unique(row)
 }
 
 // matching returns the rows that match the filter, in the order of id.

@@ -16,6 +16,9 @@ type state struct {
 	nodes        rows[ams.Node]
 	operations   rows[ams.Operation]
 	settings     rows[ams.Setting]
+	identities   rows[ams.Identity]
+	groups       rows[ams.Group]
+	joinTokens   rows[ams.JoinToken]
 	events       eventList
 }
 
@@ -60,6 +63,18 @@ func (t *tx) Operations() ams.Table[ams.Operation, ams.OperationFilter] {
 
 func (t *tx) Settings() ams.Table[ams.Setting, ams.SettingFilter] {
 	return table[ams.Setting, ams.SettingFilter]{t, &t.store.schemas.settings, &t.state.settings}
+}
+
+func (t *tx) Identities() ams.Table[ams.Identity, ams.IdentityFilter] {
+	return table[ams.Identity, ams.IdentityFilter]{t, &t.store.schemas.identities, &t.state.identities}
+}
+
+func (t *tx) Groups() ams.Table[ams.Group, ams.GroupFilter] {
+	return table[ams.Group, ams.GroupFilter]{t, &t.store.schemas.groups, &t.state.groups}
+}
+
+func (t *tx) JoinTokens() ams.Table[ams.JoinToken, ams.JoinTokenFilter] {
+	return table[ams.JoinToken, ams.JoinTokenFilter]{t, &t.store.schemas.joinTokens, &t.state.joinTokens}
 }
 
 func (t *tx) Events() ams.EventLog { return events{t} }

@@ -60,6 +60,9 @@ func checkDump(tx ams.Tx) error {
 	if _, err := tx.Addons().List(ams.AddonFilter{}, ams.Page{}); err != nil {
 		return err
 	}
+	if err := checkTrust(tx); err != nil {
+		return err
+	}
 	events, err := tx.Events().Since(0, 10)
 	if err != nil {
 		return err
@@ -68,6 +71,23 @@ func checkDump(tx ams.Tx) error {
 		return fmt.Errorf("events are %v", events)
 	}
 	_, err = tx.Settings().Get("k")
+	return err
+}
+
+// checkTrust checks that there is either all that version 4 has brought, or nothing.
+func checkTrust(tx ams.Tx) error {
+	members, err := tx.Identities().Count(ams.IdentityFilter{Group: "admin", Method: ams.AuthOIDC, Email: "anna@example.com"})
+	if err != nil {
+		return err
+	}
+	groups, err := tx.Groups().Count(ams.GroupFilter{Name: "ADMIN"})
+	if err != nil {
+		return err
+	}
+	tokens, err := tx.JoinTokens().Count(ams.JoinTokenFilter{Hash: "ef"})
+	if err == nil && (members != groups || groups != tokens) {
+		err = fmt.Errorf("members, groups and tokens are %d, %d and %d", members, groups, tokens)
+	}
 	return err
 }
 

@@ -54,6 +54,27 @@ func TestPlans(t *testing.T) {
 	require.Contains(t, explain(t, s, sql, args), "operations_running")
 }
 
+// TestPlansOfTrust does the same for what is looked up when a client shows itself.
+func TestPlansOfTrust(t *testing.T) {
+	s, err := Open(filepath.Join(t.TempDir(), "ams.db"), nil)
+	require.NoError(t, err)
+	defer s.Close()
+	for index, f := range map[string]ams.IdentityFilter{
+		"identities_fingerprint": {Fingerprint: "ab", Method: "tls"},
+		"identities_email":       {Email: "a@b", Method: "oidc"},
+		"identities_name":        {Name: "a", Method: "tls"},
+	} {
+		q := newQuery("identities")
+		identitySchema().filter(q, &f)
+		sql, args, _ := q.list(ams.Page{Limit: 2})
+		require.Contains(t, explain(t, s, sql, args), "SEARCH identities USING INDEX "+index)
+	}
+	q := newQuery("join_tokens")
+	joinTokenSchema().filter(q, &ams.JoinTokenFilter{Hash: "a"})
+	sql, args, _ := q.list(ams.Page{Limit: 1})
+	require.Contains(t, explain(t, s, sql, args), "join_tokens_hash")
+}
+
 func explain(t *testing.T, s *Store, sql string, args []driver.Value) (plan string) {
 	t.Helper()
 	require.NoError(t, s.readOne(func(c *conn) error {

@@ -17,6 +17,9 @@ type schemas struct {
 	nodes        *schema[ams.Node, ams.NodeFilter]
 	operations   *schema[ams.Operation, ams.OperationFilter]
 	settings     *schema[ams.Setting, ams.SettingFilter]
+	identities   *schema[ams.Identity, ams.IdentityFilter]
+	groups       *schema[ams.Group, ams.GroupFilter]
+	joinTokens   *schema[ams.JoinToken, ams.JoinTokenFilter]
 }
 
 func newSchemas() *schemas {
@@ -29,6 +32,9 @@ func newSchemas() *schemas {
 		nodes:        nodeSchema(),
 		operations:   operationSchema(),
 		settings:     settingSchema(),
+		identities:   identitySchema(),
+		groups:       groupSchema(),
+		joinTokens:   joinTokenSchema(),
 	}
 }
 
@@ -74,6 +80,18 @@ func (t *tx) Operations() ams.Table[ams.Operation, ams.OperationFilter] {
 
 func (t *tx) Settings() ams.Table[ams.Setting, ams.SettingFilter] {
 	return table[ams.Setting, ams.SettingFilter]{t, t.schemas.settings}
+}
+
+func (t *tx) Identities() ams.Table[ams.Identity, ams.IdentityFilter] {
+	return table[ams.Identity, ams.IdentityFilter]{t, t.schemas.identities}
+}
+
+func (t *tx) Groups() ams.Table[ams.Group, ams.GroupFilter] {
+	return table[ams.Group, ams.GroupFilter]{t, t.schemas.groups}
+}
+
+func (t *tx) JoinTokens() ams.Table[ams.JoinToken, ams.JoinTokenFilter] {
+	return table[ams.JoinToken, ams.JoinTokenFilter]{t, t.schemas.joinTokens}
 }
 
 func (t *tx) Events() ams.EventLog { return events{t} }

@@ -21,6 +21,7 @@ func Compare(t testing.TB, a, b ams.Store, seed uint64) {
 	for _, look := range []func(tx ams.Tx) outcome{
 		everything(applications()), everything(versions()), everything(addons()), everything(images()), everything(instances()),
 		everything(nodes()), everything(operations()), everything(settings()),
+		everything(identities()), everything(groups()), everything(joinTokens()),
 	} {
 		require.Equal(t, inView(t, a, look), inView(t, b, look), "seed %d", seed)
 	}
@@ -83,7 +84,7 @@ func everything[Row, Filter any](n noun[Row, Filter]) func(tx ams.Tx) outcome {
 
 // randomStep does one thing in a transaction and notes what came of it.
 func randomStep(tx ams.Tx, random *rand.Rand, seen *outcome) {
-	switch random.IntN(9) {
+	switch random.IntN(10) {
 	case 0:
 		rowStep(tx, applications(), random, seen)
 	case 1:
@@ -99,6 +100,10 @@ func randomStep(tx ams.Tx, random *rand.Rand, seen *outcome) {
 		rowStep(tx, operations(), random, seen)
 	case 7:
 		rowStep(tx, settings(), random, seen)
+	case 8:
+		rowStep(tx, identities(), random, seen)
+		rowStep(tx, groups(), random, seen)
+		rowStep(tx, joinTokens(), random, seen)
 	default:
 		eventStep(tx, random, seen)
 	}
@@ -109,6 +114,9 @@ func rowStep[Row, Filter any](tx ams.Tx, n noun[Row, Filter], random *rand.Rand,
 	row := n.row(random, random.IntN(12))
 	if n.label != nil && random.IntN(3) == 0 {
 		*n.label(&row) = "name-1"
+	}
+	if n.second != nil && random.IntN(3) == 0 {
+		*n.second(&row) = []string{"", "second-1"}[random.IntN(2)]
 	}
 	switch id := *n.key(&row); random.IntN(7) {
 	case 0, 1:

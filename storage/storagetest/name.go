@@ -16,12 +16,24 @@ func nameProperties() []Property {
 		{"names/instance", func(t testing.TB, s ams.Store) { checkNames(t, s, instances()) }},
 		{"names/image", func(t testing.TB, s ams.Store) { checkNames(t, s, images()) }},
 		{"names/images of two kinds", checkImageKinds},
+		{"names/identity, fingerprint", func(t testing.TB, s ams.Store) { checkNames(t, s, identities()) }},
+		{"names/identity, email", func(t testing.TB, s ams.Store) {
+			n := identities()
+			n.label, n.second = n.second, n.label
+			checkNames(t, s, n)
+		}},
+		{"names/identities without names", checkNameless},
+		{"names/identities of two methods", checkMethods},
+		{"names/join token", func(t testing.TB, s ams.Store) { checkNames(t, s, joinTokens()) }},
 	}
 }
 
 func checkNames[Row, Filter any](t testing.TB, s ams.Store, n noun[Row, Filter]) {
 	random := rand.New(rand.NewPCG(8, 8))
 	row := n.row(random, 1)
+	if n.second != nil {
+		*n.second(&row) = ""
+	}
 	put := func(i int, name string, rev int64) func(ams.Tx) error {
 		return func(tx ams.Tx) error {
 			row := row
@@ -73,4 +85,27 @@ func checkImageKinds(t testing.TB, s ams.Store) {
 	update(t, s, put("2", true))
 	fails(t, s, ams.ErrExists, put("3", true))
 	fails(t, s, ams.ErrExists, put("3", false))
+}
+
+// checkNameless checks that what is empty is not taken.
+func checkNameless(t testing.TB, s ams.Store) {
+	update(t, s, func(tx ams.Tx) error {
+		require.NoError(t, tx.Identities().Put(ams.Identity{ID: "1"}))
+		require.NoError(t, tx.Identities().Put(ams.Identity{ID: "2"}))
+		require.NoError(t, tx.Identities().Put(ams.Identity{ID: "3", Fingerprint: "f"}))
+		return tx.Identities().Put(ams.Identity{ID: "4", Email: "e"})
+	})
+}
+
+// checkMethods checks that an email is taken within one method only.
+func checkMethods(t testing.TB, s ams.Store) {
+	put := func(id string, method ams.AuthMethod, fingerprint string) func(ams.Tx) error {
+		return func(tx ams.Tx) error {
+			return tx.Identities().Put(ams.Identity{ID: id, Method: method, Email: "e", Fingerprint: fingerprint})
+		}
+	}
+	update(t, s, put("1", ams.AuthOIDC, ""))
+	update(t, s, put("2", ams.AuthTLS, "f"))
+	fails(t, s, ams.ErrExists, put("3", ams.AuthOIDC, ""))
+	fails(t, s, ams.ErrExists, put("3", "other", "f"))
 }

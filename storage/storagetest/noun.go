@@ -17,6 +17,7 @@ type noun[Row, Filter any] struct {
 	key     func(*Row) *string
 	rev     func(*Row) *int64
 	label   func(*Row) *string // what must be unique; nil if nothing must
+	second  func(*Row) *string // likewise, where it is not empty
 	filters []filterCase[Row, Filter]
 }
 
@@ -36,6 +37,9 @@ func (n noun[Row, Filter]) row(random *rand.Rand, i int) Row {
 	*n.rev(&r) = 0
 	if n.label != nil {
 		*n.label(&r) = fmt.Sprintf("name-%d", i)
+	}
+	if n.second != nil {
+		*n.second(&r) = fmt.Sprintf("second-%d", i)
 	}
 	return r
 }

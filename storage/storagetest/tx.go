@@ -167,11 +167,12 @@ func checkTogether(t testing.TB, s ams.Store) {
 			tx.Images().Put(ams.Image{ID: "1"}), tx.Instances().Put(ams.Instance{ID: "1"}),
 			tx.Nodes().Put(ams.Node{Name: "1"}), tx.Operations().Put(ams.Operation{ID: "1"}),
 			tx.Settings().Put(ams.Setting{Key: "1"}), tx.Events().Append(ams.Event{ID: "1"}),
+			tx.Identities().Put(ams.Identity{ID: "1"}), tx.Groups().Put(ams.Group{Name: "1"}), tx.JoinTokens().Put(ams.JoinToken{ID: "1"}),
 		)
 	}
-	counts := func() (counts [8]int) {
+	counts := func() (counts [11]int) {
 		view(t, s, func(tx ams.Tx) error {
-			var errs [8]error
+			var errs [11]error
 			counts[0], errs[0] = tx.Applications().Count(ams.ApplicationFilter{})
 			counts[1], errs[1] = tx.Versions().Count(ams.VersionFilter{})
 			counts[2], errs[2] = tx.Images().Count(ams.ImageFilter{})
@@ -181,14 +182,17 @@ func checkTogether(t testing.TB, s ams.Store) {
 			counts[6], errs[6] = tx.Settings().Count(ams.SettingFilter{})
 			events, err := tx.Events().Since(0, 10)
 			counts[7], errs[7] = len(events), err
+			counts[8], errs[8] = tx.Identities().Count(ams.IdentityFilter{})
+			counts[9], errs[9] = tx.Groups().Count(ams.GroupFilter{})
+			counts[10], errs[10] = tx.JoinTokens().Count(ams.JoinTokenFilter{})
 			return errors.Join(errs[:]...)
 		})
 		return counts
 	}
 	fails(t, s, ams.ErrState, func(tx ams.Tx) error { return errors.Join(all(tx), ams.ErrState) })
-	require.Equal(t, [8]int{}, counts())
+	require.Equal(t, [11]int{}, counts())
 	update(t, s, all)
-	require.Equal(t, [8]int{1, 1, 1, 1, 1, 1, 1, 1}, counts())
+	require.Equal(t, [11]int{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}, counts())
 }
 
 func checkSnapshot(t testing.TB, s ams.Store) {
