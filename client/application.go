@@ -249,7 +249,7 @@ func (s *Applications) DeleteVersion(ctx context.Context, idOrName string, numbe
 
 // Export reads the image of a version. The caller closes it.
 func (s *Applications) Export(ctx context.Context, idOrName string, number int) (*ams.ImageExport, error) {
-	res, err := s.c.send(ctx, call{method: http.MethodGet, path: path("applications", idOrName, strconv.Itoa(number))})
+	res, err := s.c.send(ctx, call{method: http.MethodGet, path: path("applications", idOrName, strconv.Itoa(number))}) //nolint:bodyclose // the caller closes it
 	if err != nil {
 		return nil, err
 	}

@@ -27,7 +27,7 @@ func (c *Client) dial(ctx context.Context, path string, query url.Values) (*webs
 	}
 	bound, cancel := context.WithTimeout(ctx, c.opts.Timeout)
 	defer cancel()
-	ws, res, err := websocket.Dial(bound, u.String(), &websocket.DialOptions{HTTPClient: c.http, HTTPHeader: h, CompressionMode: websocket.CompressionDisabled})
+	ws, res, err := websocket.Dial(bound, u.String(), &websocket.DialOptions{HTTPClient: c.http, HTTPHeader: h, CompressionMode: websocket.CompressionDisabled}) //nolint:bodyclose // it has none that is open
 	switch {
 	case err == nil:
 		ws.SetReadLimit(16 << 20)
