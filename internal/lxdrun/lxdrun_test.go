@@ -69,12 +69,22 @@ func gone(t *testing.T, dir, bridge string) {
 	mounts, err := os.ReadFile("/proc/self/mountinfo")
 	require.NoError(t, err)
 	require.NotContains(t, string(mounts), dir)
+	// The last to go is what has removed all this.
+	require.Eventually(t, func() bool { return len(users(t, dir)) == 0 }, 20*time.Second, 10*time.Millisecond, "%v", users(t, dir))
+}
+
+// users returns the processes with dir in their command lines.
+func users(t *testing.T, dir string) (found []string) {
+	t.Helper()
 	procs, err := filepath.Glob("/proc/[0-9]*")
 	require.NoError(t, err)
 	for _, p := range procs {
 		cmdline, _ := os.ReadFile(filepath.Join(p, "cmdline")) // it may have ended
-		require.NotContains(t, string(cmdline), dir, p)
+		if bytes.Contains(cmdline, []byte(dir)) {
+			found = append(found, p+" "+string(cmdline))
+		}
 	}
+	return found
 }
 
 func TestBuildImage(t *testing.T) {
