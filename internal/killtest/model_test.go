@@ -245,6 +245,9 @@ func (m *model) ended(row ams.Operation) {
 		o := m.objects[id]
 		if o != nil && o.last == n && o.clean && len(o.pending) == 0 {
 			o.expect = outcome(op.asked, o.kind, row.Status)
+			if len(o.going) > 0 && o.expect != "gone" {
+				o.expect = "" // a request to delete it goes on
+			}
 			if o.kind == "version" && o.expect == string(ams.VersionActive) {
 				o.expects = publish
 			}
