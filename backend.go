@@ -42,9 +42,13 @@ type Backend interface {
 	List(ctx context.Context, cluster string) ([]Seen, error)
 }
 
-// KindAddress is the Error.Kind of an error that says that something else has the
-// address an instance was to get: the Manager gives it another one and tries again.
-const KindAddress = "address"
+// The Error.Kind of errors that say that something else has what an instance was to
+// get: its address, or a port of its node. The Manager gives it another one, and tries
+// again.
+const (
+	KindAddress = "address"
+	KindPort    = "port"
+)
 
 // Ref names one instance to a backend.
 type Ref struct {

@@ -142,9 +142,9 @@ func (n *Node) takeHost(in *Instance) {
 	in.Host = host
 }
 
-// rehost gives an instance another address, where something that AMS knows nothing of
+// otherHost gives an instance another address, where something that AMS knows nothing of
 // has the one it was given.
-func (c *change) rehost(in *Instance) error {
+func (c *change) otherHost(in *Instance) error {
 	n, err := c.Nodes().Get(in.Node)
 	if err != nil || in.Host == 0 {
 		return ignoreNotFound(err)
@@ -158,11 +158,30 @@ func (c *change) rehost(in *Instance) error {
 	return c.storeNode(n)
 }
 
-// addressTaken reports whether a backend refused to use an address because something
-// else has it.
-func addressTaken(err error) bool {
+// otherPorts gives the services of an instance other ports, where something that AMS knows
+// nothing of has those they were given: the next ones.
+func (c *change) otherPorts(in *Instance) error {
+	n, err := c.Nodes().Get(in.Node)
+	if err != nil {
+		return ignoreNotFound(err)
+	}
+	services, low := slices.Clone(in.Services), FirstNodePort
+	for i := range services {
+		low = max(low, services[i].NodePort+services[i].size())
+	}
+	n.givePorts(services)
+	if err := n.takePortsAbove(services, low); err != nil {
+		return err
+	}
+	in.Services, in.Stale = services, staleDevices
+	return c.storeNode(n)
+}
+
+// taken reports whether a backend refused because something else has what an instance
+// was to get: of kind KindAddress or KindPort.
+func taken(err error, kind string) bool {
 	for ; err != nil; err = errors.Unwrap(err) {
-		if e, ok := err.(*Error); ok && e.Kind == KindAddress { //nolint:errorlint // each is looked at
+		if e, ok := err.(*Error); ok && e.Kind == kind { //nolint:errorlint // each is looked at
 			return true
 		}
 	}

@@ -71,7 +71,6 @@ func (e *engine) pass(ctx context.Context, id string) {
 // of the instance, unless it is being cleaned up, which never gives up.
 func (e *engine) failed(ctx context.Context, in *Instance, st step, err error) bool {
 	cleaning := in.Want == WantDeleted || in.Failure != "" || in.Resting
-	taken := addressTaken(err) && !cleaning
 	if !cleaning && !errors.Is(err, ErrUnavailable) {
 		if in.Standby {
 			e.poolFailed(in.ApplicationID)
@@ -91,8 +90,14 @@ func (e *engine) failed(ctx context.Context, in *Instance, st step, err error) b
 		in.Attempts++
 		in.RetryAt = c.now.Add(wait)
 		in.StatusMessage = "trying again: " + err.Error()
-		if taken {
-			if err := c.rehost(in); err != nil {
+		switch {
+		case cleaning:
+		case taken(err, KindAddress):
+			if err := c.otherHost(in); err != nil {
+				return err
+			}
+		case taken(err, KindPort):
+			if err := c.otherPorts(in); err != nil {
 				return err
 			}
 		}

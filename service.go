@@ -100,6 +100,11 @@ func checkJoined(services []NodeService) error {
 // takePorts gives each of the services that have none ports of the node: the first
 // that are free. All get some, or none do.
 func (n *Node) takePorts(services []NodeService) error {
+	return n.takePortsAbove(services, FirstNodePort)
+}
+
+// takePortsAbove is takePorts with a preference for the ports from low on.
+func (n *Node) takePortsAbove(services []NodeService, low int) error {
 	tcp, udp := n.TCPPorts, n.UDPPorts
 	given := []int{}
 	for i := range services {
@@ -115,7 +120,10 @@ func (n *Node) takePorts(services []NodeService) error {
 				taken = taken.union(udp)
 			}
 		}
-		port, ok := taken.gap(s.size(), FirstNodePort, LastNodePort)
+		port, ok := taken.gap(s.size(), low, LastNodePort)
+		if !ok {
+			port, ok = taken.gap(s.size(), FirstNodePort, LastNodePort)
+		}
 		if !ok {
 			for _, i := range given {
 				services[i].NodePort, services[i].NodePortEnd = 0, 0

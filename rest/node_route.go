@@ -138,9 +138,12 @@ func addNode(q *request) (response, error) {
 	if post.NetworkACLName != "" {
 		return nil, ams.Errorf(ams.ErrUnsupported, "network_acl_name is not supported")
 	}
-	memory, err := ams.ParseSize(post.Memory)
-	if err != nil {
-		return nil, ams.Errorf(ams.ErrInvalid, "memory: %w", err)
+	var memory ams.Size
+	if post.Memory != "" {
+		var err error
+		if memory, err = ams.ParseSize(post.Memory); err != nil {
+			return nil, ams.Errorf(ams.ErrInvalid, "memory: %w", err)
+		}
 	}
 	return q.op(q.h.m.Nodes.Add(q.Context(), ams.NodeJoin{
 		Name: post.Name, Address: post.Address, TrustPassword: post.TrustPassword, TrustToken: post.TrustToken,

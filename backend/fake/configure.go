@@ -75,7 +75,10 @@ func (b *Backend) fits(i *instance) error {
 		if other.on() && slices.ContainsFunc(i.Proxies, func(p ams.Proxy) bool {
 			return slices.ContainsFunc(other.Proxies, func(q ams.Proxy) bool { return overlap(p, q) })
 		}) {
-			return ams.Errorf(ams.ErrUnavailable, "a port of the node is another instance's")
+			return &ams.Error{
+				Code: ams.ErrUnavailable, Kind: ams.KindPort,
+				Err: ams.Errorf(ams.ErrUnavailable, "a port of the node is another instance's"),
+			}
 		}
 	}
 	return nil

@@ -65,8 +65,11 @@ func failed(text string) error {
 		}
 	}
 	err := ams.Errorf(code, "LXD: %w", &opError{text})
-	if strings.Contains(text, "already defined on another NIC") {
+	switch {
+	case strings.Contains(text, "already defined on another NIC"):
 		return &ams.Error{Code: code, Kind: ams.KindAddress, Err: err}
+	case strings.Contains(text, "proxy") && strings.Contains(text, syscall.EADDRINUSE.Error()):
+		return &ams.Error{Code: code, Kind: ams.KindPort, Err: err}
 	}
 	return err
 }

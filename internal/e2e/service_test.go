@@ -48,6 +48,17 @@ func TestServices(t *testing.T) {
 	require.Equal(t, 10001, in.Services[0].NodePort, "its old one is another's")
 	w.echo(in.ID)
 	require.Equal(t, "again", ask(t, "tcp", "127.0.0.1:10001", "again"))
+
+	// A port that something else on the node has is left to it.
+	foreign, err := net.Listen("tcp", "127.0.0.1:10003")
+	require.NoError(t, err)
+	defer foreign.Close()
+	op = w.wait(w.Instances.Launch(w.ctx, ams.LaunchRequest{Services: []ams.Service{{Port: 7000, PortEnd: 7001, Protocols: []string{"tcp"}}}}))
+	in, err = w.Instances.Get(w.ctx, op.Resources["instance"][0])
+	require.NoError(t, err)
+	require.Greater(t, in.Services[0].NodePort, 10003)
+	w.echo(in.ID)
+	require.Equal(t, "elsewhere", ask(t, "tcp", fmt.Sprint("127.0.0.1:", in.Services[0].NodePort), "elsewhere"))
 }
 
 // echo runs the program in testdata/echo in an instance.
