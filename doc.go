@@ -35,6 +35,13 @@
 // which package simplestreams implements. What a server has is listed at once and
 // fetched when something first uses it; see docs/guides/images.md.
 //
+// # Trust
+//
+// An [Identity] is somebody who is known by a certificate or an email address; a
+// [Group] is what its members may do. The Manager keeps both, and [Manager.Trust]
+// tells of them; whether a request is let through is for the program that serves
+// requests to say. See docs/guides/trust.md.
+//
 // # What the host brings
 //
 // A [Store] (storage/sqlite, storage/mem), a [Backend] (backend/lxd,

@@ -16,6 +16,7 @@ func TestGuidesQuoteExamples(t *testing.T) {
 		"docs/guides/applications.md": {"example_application_test.go", "example_test.go"},
 		"docs/guides/images.md":       {"example_image_test.go"},
 		"docs/guides/metrics.md":      {"examples/metrics/main.go"},
+		"docs/guides/trust.md":        {"example_trust_test.go"},
 	} {
 		text, err := os.ReadFile(guide)
 		require.NoError(t, err)

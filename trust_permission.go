@@ -24,7 +24,10 @@ type EntitlementInfo struct {
 // in order of type.
 func Entitlements() []EntitlementInfo { return slices.Clone(entitlementTable) }
 
-const serverResource = "server"
+const (
+	serverResource = "server"
+	maxReference   = len("oidc/") + maxEmail // longer than any name
+)
 
 // entitlementTable is all there is to know about the entitlements.
 var entitlementTable = []EntitlementInfo{
@@ -81,8 +84,9 @@ func (f *manifestFaults) permissions(list []Permission) {
 		at := fmt.Sprintf("permissions[%d]", i)
 		typ, ref, _ := strings.Cut(p.Resource, ":")
 		names := entitlementsOf(typ)
+		object := typ != serverResource && len(names) > 0 && ref != "" && len(ref) <= maxReference
 		switch {
-		case len(names) == 0 || (ref == "") != (p.Resource == serverResource) || len(ref) > maxEmail+len("oidc/"):
+		case p.Resource != serverResource && !object:
 			f.add(at, p.Resource, "%s: resource %s is not allowed: use server or <type>:<id or name>, where the type is %s", at, quote(p.Resource), strings.Join(resourceTypes(), ", "))
 		case !slices.Contains(names, p.Entitlement):
 			f.add(at, p.Entitlement, "%s: entitlement %s is not one for %s: use %s", at, quote(p.Entitlement), typ, strings.Join(names, ", "))

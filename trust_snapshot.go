@@ -149,13 +149,13 @@ func (t *Trust) ByCertificate(chain []*x509.Certificate, now time.Time) (Identit
 	default:
 		ca, why = t.authority(chain, now)
 	}
-	mark := hex.EncodeToString(sum[:])
+	digits := hex.EncodeToString(sum[:])
 	if why != nil {
-		return Identity{}, &Error{Code: ErrDenied, Kind: "certificate", ID: shortFingerprint(mark), Err: why}
+		return Identity{}, &Error{Code: ErrDenied, Kind: "certificate", ID: shortFingerprint(digits), Err: why}
 	}
 	return Identity{
-		Name: certificateName(chain[0], mark), Method: AuthTLS,
-		Certificate: chain[0].Raw, Fingerprint: mark, Groups: ca.Groups,
+		Name: certificateName(chain[0], digits), Method: AuthTLS,
+		Certificate: chain[0].Raw, Fingerprint: digits, Groups: ca.Groups,
 	}, nil
 }
 

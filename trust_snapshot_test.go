@@ -29,7 +29,7 @@ func (d *desk) trust(t testing.TB) *ams.Trust {
 // group they are, or why nobody is.
 func TestTrust(t *testing.T) {
 	d := newDesk(t)
-	d.groups(t, "own", "root", "inner", "limited")
+	d.groups(t, "own", "root", "inner", "limited", "late")
 	own := certify(t, "own", nil)
 	tomorrow := certify(t, "tomorrow", nil, future)
 	web := certify(t, "web", nil, server)
@@ -50,7 +50,7 @@ func TestTrust(t *testing.T) {
 	d.know(t, inner, "inner")
 	d.know(t, limited, "limited")
 	d.know(t, short)
-	d.know(t, late)
+	d.know(t, late, "late")
 	elsewhere := certify(t, "root", nil, authority)
 	small, err := rsa.GenerateKey(rand.Reader, 1024)
 	require.NoError(t, err)
@@ -79,6 +79,7 @@ func TestTrust(t *testing.T) {
 		{name: "signed by the CA, expired", chain: certify(t, "leaf", root, expired).chain(), why: "expired on 2025-01-01"},
 		{name: "signed by the CA, not yet", chain: certify(t, "leaf", root, future).chain(), why: "is not valid before"},
 		{name: "signed by a CA that is not valid yet", chain: certify(t, "leaf", late).chain(), why: "is not trusted"},
+		{name: "signed by a CA that is valid by then", chain: certify(t, "leaf", late, future).chain(), at: late.NotBefore.Add(time.Hour), groups: "[late]"},
 		{name: "signed by the CA with a weak key", chain: certifyKey(t, "leaf", small, root).chain(), why: "too weak"},
 		{name: "another CA of that name", chain: certify(t, "leaf", elsewhere).chain(), why: "is not trusted"},
 		{name: "another CA of that name, sent too", chain: append(certify(t, "leaf", elsewhere).chain(), elsewhere.Certificate, root.Certificate), why: "is not trusted"},

@@ -100,14 +100,29 @@ func TestIdentityNames(t *testing.T) {
 	i, err := d.Identities.Get(t.Context(), "tls/mine")
 	require.NoError(t, err)
 	require.Equal(t, box.Raw, i.Certificate)
-	for _, name := range []string{"Anna", "anna.work", "anna@example.com"} { // no name is taken with OIDC
-		_, err := d.Identities.Create(t.Context(), ams.IdentityRequest{Method: ams.AuthOIDC, Email: name + "@example.com", Name: "anna@example.com"})
-		if strings.Contains(name, "@") {
-			require.ErrorIs(t, err, ams.ErrInvalid)
-			continue
-		}
+	for _, email := range []string{"anna@example.com", "Anna@example.com", "anna@example.org"} { // no name is taken with OIDC
+		_, err := d.Identities.Create(t.Context(), ams.IdentityRequest{Method: ams.AuthOIDC, Email: email, Name: "anna@example.com"})
 		require.NoError(t, err)
 	}
+}
+
+// TestAmbiguousFingerprints has two certificates that begin alike.
+func TestAmbiguousFingerprints(t *testing.T) {
+	d := newDesk(t)
+	require.NoError(t, d.store.Update(t.Context(), func(tx ams.Tx) error {
+		return errors.Join(
+			tx.Identities().Put(ams.Identity{ID: "1", Method: ams.AuthTLS, Fingerprint: "0123456789abcdef00"}),
+			tx.Identities().Put(ams.Identity{ID: "2", Method: ams.AuthTLS, Fingerprint: "0123456789abcdef01"}),
+		)
+	}))
+	_, err := d.Identities.Get(t.Context(), "0123456789ab")
+	require.ErrorIs(t, err, ams.ErrInvalid)
+	require.EqualError(t, err, `identity "0123456789ab": matches several certificates; give more digits of the fingerprint`)
+	_, err = d.Identities.Delete(t.Context(), "0123456789ABCDEF0", true)
+	require.ErrorIs(t, err, ams.ErrInvalid)
+	i, err := d.Identities.Get(t.Context(), "0123456789ABCDEF01")
+	require.NoError(t, err)
+	require.Equal(t, "2", i.ID)
 }
 
 func TestCertificateAuthorities(t *testing.T) {

@@ -1,6 +1,7 @@
-// Package guides holds tests only: they keep what docs says of the settings and of
-// the manifest the same as the tables in the code. The tables in docs/guides/settings.md
-// and docs/guides/manifest.md, and docs/manifest.schema.json, are written by
+// Package guides holds tests only: they keep what docs says of the settings, of the
+// manifest and of permissions the same as the tables in the code. The tables in
+// docs/guides/settings.md, manifest.md and trust.md, and docs/manifest.schema.json, are
+// written by
 //
 //	go test ./internal/guides -update
 //
