@@ -18,11 +18,12 @@ import (
 // request anew: what a change of trust takes away is gone with the next request.
 type guard struct {
 	m       *ams.Manager
-	allowed []uint32   // users that may use the unix socket
-	tokens  bearer     // nil takes none
-	events  eventKeys  // lets browsers open the events websocket
-	guesses guessLimit // of passwords and secrets
-	tuned   atomic.Int64
+	allowed []uint32     // users that may use the unix socket
+	tokens  bearer       // nil takes none
+	events  eventKeys    // lets browsers open the events websocket
+	guesses guessLimit   // of passwords and secrets
+	tuned   atomic.Int64 // when limit was last looked at, in seconds
+	limit   atomic.Pointer[rate.Limiter]
 }
 
 // bearer tells whose a bearer token is.
@@ -130,23 +131,24 @@ func (g *guard) resolve(ctx context.Context, kind, ref string) (string, error) {
 	return ref, nil // its name is its id
 }
 
-// tune takes the setting core.max_requests_per_second over, once a second at most.
-func (g *guard) tune(ctx context.Context, limit *rate.Limiter) {
+// limiter returns what the setting core.max_requests_per_second grants, read once a
+// second at most; nil is no limit.
+func (g *guard) limiter(ctx context.Context) *rate.Limiter {
 	now := time.Now().Unix()
 	if last := g.tuned.Load(); last == now || !g.tuned.CompareAndSwap(last, now) {
-		return
+		return g.limit.Load()
 	}
 	value, err := g.m.Settings.Get(ctx, "core.max_requests_per_second")
 	n, numberErr := strconv.Atoi(value)
-	if err != nil || numberErr != nil {
-		return // what held before holds on
+	have := g.limit.Load()
+	switch {
+	case err != nil || numberErr != nil: // what held before holds on
+	case n <= 0:
+		g.limit.Store(nil)
+	case have == nil || have.Burst() != n:
+		g.limit.Store(rate.NewLimiter(rate.Limit(n), n))
 	}
-	if n <= 0 {
-		limit.SetLimit(rate.Inf)
-		return
-	}
-	limit.SetLimit(rate.Limit(n))
-	limit.SetBurst(n)
+	return g.limit.Load()
 }
 
 // revoked returns what is closed when an identity or a group changes.

@@ -7,8 +7,6 @@ import (
 	"net/http"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"github.com/openams/ams"
 )
 
@@ -62,7 +60,6 @@ type Handler struct {
 	locals *locals
 	events *hub
 	guard  *guard
-	limit  *rate.Limiter // on connections over TLS
 }
 
 // NewHandler returns the handler for a Manager. It checks nothing and starts nothing.
@@ -76,7 +73,7 @@ func NewHandler(m *ams.Manager, opts Options) *Handler {
 	opts.MaxSubscribers = cmp.Or(opts.MaxSubscribers, 20_000)
 	opts.MaxCommands = cmp.Or(opts.MaxCommands, 1000)
 	opts.KeepOperations = cmp.Or(opts.KeepOperations, time.Hour)
-	h := &Handler{m: m, opts: opts, mux: http.NewServeMux(), limit: rate.NewLimiter(rate.Inf, 1)}
+	h := &Handler{m: m, opts: opts, mux: http.NewServeMux()}
 	h.locals = newLocals(opts.KeepOperations)
 	h.events = &hub{m: m, most: opts.MaxSubscribers}
 	h.guard = &guard{m: m, allowed: opts.AllowedUIDs}

@@ -2,7 +2,9 @@ package rest
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
+	"unicode/utf8"
 )
 
 // Kind says what an endpoint answers.
@@ -66,23 +68,26 @@ func pattern(path string) string {
 // name tells the endpoint in metrics: the listener, the object, the method.
 func (r *Route) name(listener string) string { return listener + "_" + r.Name + "_" + r.Method }
 
-// clean returns the path as routes know it: slashes at the front that are too many
-// and one at the end do not count. It reports whether the path is one at all: no
-// empty element, none that is "." or "..", no control character.
-func clean(path string) (string, bool) {
-	path = "/" + strings.TrimLeft(path, "/")
-	if len(path) > 1 {
-		path = strings.TrimSuffix(path, "/")
+// clean returns an escaped path as routes know it, unescaped and escaped: slashes at the
+// front that are too many and one at the end do not count. It reports whether the path is
+// one at all: no empty element, none that is "." or "..", no control character.
+func clean(escaped string) (path, raw string, ok bool) {
+	raw = "/" + strings.TrimLeft(escaped, "/")
+	if len(raw) > 1 {
+		raw = strings.TrimSuffix(raw, "/")
 	}
-	if path == "/" {
-		return path, true
+	if raw == "/" {
+		return raw, raw, true
 	}
-	for element := range strings.SplitSeq(path[1:], "/") {
-		if element == "" || element == "." || element == ".." {
-			return "", false
+	for element := range strings.SplitSeq(raw[1:], "/") {
+		text, err := url.PathUnescape(element)
+		if err != nil || text == "" || text == "." || text == ".." ||
+			strings.IndexFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f || r == utf8.RuneError }) >= 0 {
+			return "", "", false
 		}
 	}
-	return path, strings.IndexFunc(path, func(r rune) bool { return r < ' ' || r == 0x7f }) < 0
+	path, err := url.PathUnescape(raw)
+	return path, raw, err == nil
 }
 
 // resource is all endpoints of one path; none is for a path that is not there.

@@ -18,14 +18,14 @@ const writeTime = 30 * time.Second
 
 // ServeHTTP answers one request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	path, ok := clean(r.URL.Path)
+	path, raw, ok := clean(r.URL.EscapedPath())
 	if !ok {
 		h.serve(w, r, nil, false)
 		return
 	}
-	if path != r.URL.Path || r.URL.RawPath != "" {
+	if path != r.URL.Path || raw != r.URL.RawPath {
 		to := *r.URL
-		to.Path, to.RawPath = path, ""
+		to.Path, to.RawPath = path, raw
 		request := *r
 		request.URL = &to
 		r = &request
@@ -140,8 +140,8 @@ func known(method string) string {
 
 // allowed takes one request from what the setting core.max_requests_per_second grants.
 func (h *Handler) allowed(ctx context.Context) bool {
-	h.guard.tune(ctx, h.limit)
-	return h.limit.Allow()
+	limit := h.guard.limiter(ctx)
+	return limit == nil || limit.Allow()
 }
 
 // counter counts what is sent.
