@@ -1,19 +1,14 @@
 package mem
 
 import (
-	"encoding/json"
 	"reflect"
 	"time"
 )
 
 // canonical returns what is left of a value in a store that keeps rows as JSON.
-func canonical[T any](value *T) (*T, error) {
-	data, err := json.Marshal(value)
-	if err != nil {
-		return nil, err
-	}
+func canonical[T any](p *plan, value *T) (*T, error) {
 	stored := new(T)
-	return stored, json.Unmarshal(data, stored)
+	return stored, p.copy(reflect.ValueOf(stored).Elem(), reflect.ValueOf(value).Elem())
 }
 
 // copyOf returns a copy that shares nothing with the value that could be changed.

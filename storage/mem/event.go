@@ -23,7 +23,7 @@ func (l events) Append(e ams.Event) error {
 	if err := l.tx.writable(); err != nil {
 		return err
 	}
-	stored, err := canonical(&e)
+	stored, err := canonical(l.tx.store.schemas.event, &e)
 	if err != nil {
 		return ams.Errorf(ams.ErrInternal, "event of %s %q cannot be stored: %w", e.Kind, e.ID, err)
 	}

@@ -2,6 +2,7 @@ package mem
 
 import (
 	"cmp"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,11 +23,14 @@ type schemas struct {
 	identities   schema[ams.Identity, ams.IdentityFilter]
 	groups       schema[ams.Group, ams.GroupFilter]
 	joinTokens   schema[ams.JoinToken, ams.JoinTokenFilter]
+	event        *plan
 }
 
 func newSchemas() *schemas {
 	return &schemas{
+		event: planOf(reflect.TypeFor[ams.Event]()),
 		applications: schema[ams.Application, ams.ApplicationFilter]{
+			plan:   planOf(reflect.TypeFor[ams.Application]()),
 			kind:   "application",
 			key:    func(a *ams.Application) string { return a.ID },
 			rev:    func(a *ams.Application) *int64 { return &a.Rev },
@@ -43,6 +47,7 @@ func newSchemas() *schemas {
 			},
 		},
 		versions: schema[ams.Version, ams.VersionFilter]{
+			plan:  planOf(reflect.TypeFor[ams.Version]()),
 			kind:  "version",
 			key:   func(v *ams.Version) string { return v.ID },
 			rev:   func(v *ams.Version) *int64 { return &v.Rev },
@@ -60,6 +65,7 @@ func newSchemas() *schemas {
 			},
 		},
 		addons: schema[ams.Addon, ams.AddonFilter]{
+			plan:   planOf(reflect.TypeFor[ams.Addon]()),
 			kind:   "addon",
 			key:    func(a *ams.Addon) string { return a.Name },
 			rev:    func(a *ams.Addon) *int64 { return &a.Rev },
@@ -68,6 +74,7 @@ func newSchemas() *schemas {
 			match:  func(a *ams.Addon, f *ams.AddonFilter) bool { return text(f.Name, a.Name) },
 		},
 		images: schema[ams.Image, ams.ImageFilter]{
+			plan:   planOf(reflect.TypeFor[ams.Image]()),
 			kind:   "image",
 			key:    func(i *ams.Image) string { return i.ID },
 			rev:    func(i *ams.Image) *int64 { return &i.Rev },
@@ -82,6 +89,7 @@ func newSchemas() *schemas {
 		},
 		instances: instanceSchema(),
 		nodes: schema[ams.Node, ams.NodeFilter]{
+			plan:   planOf(reflect.TypeFor[ams.Node]()),
 			kind:   "node",
 			key:    func(n *ams.Node) string { return n.Name },
 			rev:    func(n *ams.Node) *int64 { return &n.Rev },
@@ -90,6 +98,7 @@ func newSchemas() *schemas {
 			match:  func(n *ams.Node, f *ams.NodeFilter) bool { return anyOf(f.Status, n.Status) },
 		},
 		operations: schema[ams.Operation, ams.OperationFilter]{
+			plan:  planOf(reflect.TypeFor[ams.Operation]()),
 			kind:  "operation",
 			key:   func(o *ams.Operation) string { return o.ID },
 			rev:   func(o *ams.Operation) *int64 { return &o.Rev },
@@ -109,6 +118,7 @@ func newSchemas() *schemas {
 			},
 		},
 		settings: schema[ams.Setting, ams.SettingFilter]{
+			plan:   planOf(reflect.TypeFor[ams.Setting]()),
 			kind:   "setting",
 			key:    func(s *ams.Setting) string { return s.Key },
 			rev:    func(s *ams.Setting) *int64 { return &s.Rev },
@@ -118,6 +128,7 @@ func newSchemas() *schemas {
 		},
 		identities: identitySchema(),
 		groups: schema[ams.Group, ams.GroupFilter]{
+			plan:   planOf(reflect.TypeFor[ams.Group]()),
 			kind:   "group",
 			key:    func(g *ams.Group) string { return g.Name },
 			rev:    func(g *ams.Group) *int64 { return &g.Rev },
@@ -128,6 +139,7 @@ func newSchemas() *schemas {
 			},
 		},
 		joinTokens: schema[ams.JoinToken, ams.JoinTokenFilter]{
+			plan:   planOf(reflect.TypeFor[ams.JoinToken]()),
 			kind:   "token",
 			key:    func(t *ams.JoinToken) string { return t.ID },
 			rev:    func(t *ams.JoinToken) *int64 { return &t.Rev },
@@ -145,6 +157,7 @@ func newSchemas() *schemas {
 
 func instanceSchema() schema[ams.Instance, ams.InstanceFilter] {
 	return schema[ams.Instance, ams.InstanceFilter]{
+		plan:   planOf(reflect.TypeFor[ams.Instance]()),
 		kind:   "instance",
 		key:    func(i *ams.Instance) string { return i.ID },
 		rev:    func(i *ams.Instance) *int64 { return &i.Rev },
@@ -195,6 +208,7 @@ func instanceSchema() schema[ams.Instance, ams.InstanceFilter] {
 
 func identitySchema() schema[ams.Identity, ams.IdentityFilter] {
 	return schema[ams.Identity, ams.IdentityFilter]{
+		plan: planOf(reflect.TypeFor[ams.Identity]()),
 		kind: "identity",
 		key:  func(i *ams.Identity) string { return i.ID },
 		rev:  func(i *ams.Identity) *int64 { return &i.Rev },

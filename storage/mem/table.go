@@ -10,6 +10,7 @@ import (
 // schema says what the store must know of the rows of one noun.
 type schema[Row, Filter any] struct {
 	kind string // the noun, for errors
+	plan *plan
 	key  func(*Row) string
 	rev  func(*Row) *int64
 	name func(*Row) string // of a row whose terms are taken, for errors
@@ -92,7 +93,7 @@ func (t table[Row, Filter]) Put(given Row) error {
 		return err
 	}
 	id := t.schema.key(&given)
-	row, err := canonical(&given)
+	row, err := canonical(t.schema.plan, &given)
 	if err != nil {
 		return ams.Errorf(ams.ErrInternal, "%s %q cannot be stored: %w", t.schema.kind, id, err)
 	}
