@@ -20,8 +20,9 @@ import (
 
 func main() {
 	lxd := flag.String("lxd", "", "the packages, separated by commas, that test on a real LXD; they are counted apart")
+	again := flag.String("again", "", "a file for the tests on a real LXD that are worth a second try: a package and an expression in each line; it is left empty where anything else has failed")
 	flag.Parse()
-	if err := run(os.Stdin, os.Stdout, strings.Split(*lxd, ",")); err != nil {
+	if err := run(os.Stdin, os.Stdout, strings.Split(*lxd, ","), *again); err != nil {
 		fmt.Fprintln(os.Stderr, "testsum:", err)
 		os.Exit(1)
 	}
@@ -52,12 +53,14 @@ type sum struct {
 	lxd     []string
 	all     count
 	onLXD   count
-	skipped map[string]int // by the reason
-	broken  bool           // a package failed outside its tests
+	skipped map[string]int             // by the reason
+	broken  bool                       // a package failed
+	failed  map[string]map[string]bool // the tests that failed, by package
+	fault   bool                       // a race, a panic, a time that ran out, a build: no second try
 }
 
-func run(in io.Reader, out io.Writer, lxd []string) error {
-	s := &sum{out: out, lxd: lxd, output: map[string]*strings.Builder{}, builds: map[string]*strings.Builder{}, skipped: map[string]int{}}
+func run(in io.Reader, out io.Writer, lxd []string, again string) error {
+	s := &sum{out: out, lxd: lxd, failed: map[string]map[string]bool{}, output: map[string]*strings.Builder{}, builds: map[string]*strings.Builder{}, skipped: map[string]int{}}
 	lines := bufio.NewReader(in)
 	for {
 		line, err := lines.ReadBytes('\n')
@@ -71,7 +74,30 @@ func run(in io.Reader, out io.Writer, lxd []string) error {
 			return err
 		}
 	}
-	return s.end()
+	err := s.end()
+	if again != "" {
+		err = errors.Join(err, os.WriteFile(again, []byte(s.again()), 0o600))
+	}
+	return err
+}
+
+// mostAgain is how many tests may get a second try.
+const mostAgain = 3
+
+// again returns the failures that are worth a second try: a few tests on a real LXD, which
+// on a busy machine can lose what it was told, and nothing else.
+func (s *sum) again() string {
+	var lines strings.Builder
+	n := 0
+	for _, pkg := range slices.Sorted(maps.Keys(s.failed)) {
+		tests := slices.Sorted(maps.Keys(s.failed[pkg]))
+		n += len(tests)
+		if s.fault || n > mostAgain || len(tests) == 0 || !slices.Contains(s.lxd, pkg) {
+			return ""
+		}
+		fmt.Fprintf(&lines, "%s ^(%s)$\n", pkg, strings.Join(tests, "|"))
+	}
+	return lines.String()
 }
 
 // line takes one line in. What is no event is shown as it is.
@@ -127,6 +153,11 @@ func (s *sum) ended(e event, text string) {
 			}
 		}
 		s.broken = true
+		if s.failed[e.Package] == nil {
+			s.failed[e.Package] = map[string]bool{}
+		}
+		s.fault = s.fault || e.FailedBuild != ""
+		s.blame(text)
 	case e.Test == "":
 	case e.Action == "pass":
 		s.count(e.Package, count{passed: 1})
@@ -136,6 +167,19 @@ func (s *sum) ended(e event, text string) {
 	default:
 		s.count(e.Package, count{failed: 1})
 		fmt.Fprintf(s.out, "FAIL: %s %s\n%s", e.Package, e.Test, text)
+		if s.failed[e.Package] == nil {
+			s.failed[e.Package] = map[string]bool{}
+		}
+		top, _, _ := strings.Cut(e.Test, "/")
+		s.failed[e.Package][top] = true
+		s.blame(text)
+	}
+}
+
+// blame looks for what no second try makes good.
+func (s *sum) blame(text string) {
+	for _, bad := range []string{"DATA RACE", "panic:", "fatal error:", "test timed out"} {
+		s.fault = s.fault || strings.Contains(text, bad)
 	}
 }
 
@@ -172,6 +216,7 @@ func (s *sum) end() error {
 	for _, key := range slices.Sorted(maps.Keys(s.output)) {
 		if pkg, test, _ := strings.Cut(key, " "); test != "" {
 			fmt.Fprintf(s.out, "FAIL: %s %s did not end\n", pkg, test)
+			s.fault = true
 			s.count(pkg, count{failed: 1})
 		}
 	}

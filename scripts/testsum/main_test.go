@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -20,7 +22,7 @@ const stream = `{"Action":"start","Package":"x/one"}
 
 func TestPass(t *testing.T) {
 	var out strings.Builder
-	require.NoError(t, run(strings.NewReader(stream), &out, []string{"x/one"}))
+	require.NoError(t, run(strings.NewReader(stream), &out, []string{"x/one"}, ""))
 	require.Equal(t, `ok  	x/one	0.1s
 skipped 1: missing root
 in the packages tested on a real LXD: 1 passed, 0 failed, 1 skipped
@@ -52,9 +54,34 @@ func TestFail(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out strings.Builder
-			require.Error(t, run(strings.NewReader(stream+c.more), &out, nil))
+			require.Error(t, run(strings.NewReader(stream+c.more), &out, nil, ""))
 			require.Contains(t, out.String(), c.want)
 		})
 	}
-	require.Error(t, run(strings.NewReader(""), &strings.Builder{}, nil), "no test at all is no success")
+	require.Error(t, run(strings.NewReader(""), &strings.Builder{}, nil, ""), "no test at all is no success")
+}
+
+// TestAgain has a second try for a test on LXD alone, and for nothing that is no bad luck.
+func TestAgain(t *testing.T) {
+	fail := func(pkg, test, text string) string {
+		return `{"Action":"output","Package":"` + pkg + `","Test":"` + test + `","Output":"` + text + `\n"}
+{"Action":"fail","Package":"` + pkg + `","Test":"` + test + `"}
+{"Action":"fail","Package":"` + pkg + `"}
+`
+	}
+	for _, c := range []struct{ stream, want string }{
+		{fail("x/lxd", "TestA", "no"), "x/lxd ^(TestA)$\n"},
+		{fail("x/lxd", "TestA/sub", "no"), "x/lxd ^(TestA)$\n"},
+		{fail("x/lxd", "TestA", "WARNING: DATA RACE"), ""},
+		{fail("x/lxd", "TestA", "panic: no"), ""},
+		{fail("x/other", "TestA", "no"), ""},
+		{fail("x/lxd", "TestA", "no") + fail("x/other", "TestB", "no"), ""},
+		{`{"Action":"fail","Package":"x/lxd"}` + "\n", ""},
+	} {
+		name := filepath.Join(t.TempDir(), "again")
+		require.Error(t, run(strings.NewReader(c.stream), &strings.Builder{}, []string{"x/lxd"}, name))
+		data, err := os.ReadFile(name)
+		require.NoError(t, err)
+		require.Equal(t, c.want, string(data), c.stream)
+	}
 }
