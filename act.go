@@ -3,6 +3,7 @@ package ams
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 )
 
@@ -242,7 +243,9 @@ func changesPower(verb string) bool {
 	case "create", "copy", "start", "stop", "delete", "configure", "freeze", "unfreeze":
 		return true
 	}
-	return false
+	// What a backend tells late of a start or an unfreeze comes in the phase that
+	// follows; a phase whose instance stops fails by itself.
+	return strings.HasSuffix(verb, " phase")
 }
 
 var actionNames = [...]string{"nothing", "wait", "look", "create", "begin", "start", "boot", "bootstrap", "quiesce", "stop", "publish", "collect", "delete", "settle", "forget", "fail", "configure", "warm", "freeze", "unfreeze", "claim", "discard", "inquire", "expire"}
